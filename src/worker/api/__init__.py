@@ -1,0 +1,1 @@
+"""REST: one router per subject, errors as RFC 9457 problem documents."""

@@ -1,0 +1,38 @@
+"""What the routes work with. Set on the application when it is built; no route reaches for anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ..handlers import Registry
+from ..metrics import Metrics
+from ..queue_consumer import TaskQueue
+from ..services.mentions import MentionService
+from ..storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    worker_id: str
+    version: str
+    queue: TaskQueue
+    storage: Storage
+    mentions: MentionService
+    task_types: Registry
+    metrics: Metrics
+    redis_ping: Callable[[], Awaitable[None]]
+    worker_state: Callable[[], str]
+    clock: Callable[[], datetime]
+
+
+def context(request: Request) -> ApiContext:
+    value: ApiContext = request.app.state.context
+    return value
+
+
+Context = Annotated[ApiContext, Depends(context)]

@@ -1,0 +1,54 @@
+"""/health, /ready, /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from ..errors import WorkerError
+from .context import Context
+
+router = APIRouter(tags=["system"])
+
+_PROBE_SEC: Final = 3.0
+"""Shorter than the probe timeouts people set, so that they see which dependency it was."""
+
+
+@router.get("/health", summary="Is the process alive?")
+async def health(ctx: Context) -> dict[str, str]:
+    return {"status": "ok", "workerId": ctx.worker_id, "version": ctx.version}
+
+
+@router.get("/ready", summary="Can it work? Asks Redis and MongoDB.", responses={503: {"description": "Not ready"}})
+async def ready(ctx: Context) -> JSONResponse:
+    redis, mongodb = await asyncio.gather(_ask(ctx.redis_ping), _ask(ctx.storage.ping))
+    state = ctx.worker_state()
+    fine = redis["ok"] and mongodb["ok"] and state == "running"
+    body = {
+        "status": "ready" if fine else "not_ready",
+        "dependencies": {"redis": redis, "mongodb": mongodb},
+        "worker": {"id": ctx.worker_id, "state": state},
+    }
+    return JSONResponse(body, status_code=200 if fine else 503)
+
+
+@router.get("/metrics", summary="Prometheus metrics")
+async def metrics(ctx: Context) -> Response:
+    return Response(ctx.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _ask(ping: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(_PROBE_SEC):
+            await ping()
+    except TimeoutError:
+        return {"ok": False, "problem": f"no answer in {_PROBE_SEC:.0f} s"}
+    except WorkerError as error:
+        return {"ok": False, "problem": error.message}
+    return {"ok": True, "ms": round((time.perf_counter() - began) * 1000, 1)}

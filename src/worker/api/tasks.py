@@ -1,0 +1,84 @@
+"""/v1/tasks and /v1/queue: the REST door of the queue."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+from ..errors import InvalidTask
+from ..models import TaskPriority
+from ..tasks import parse_task, time_field
+from .body import read_json
+from .context import Context
+from .problems import responses
+
+router = APIRouter(prefix="/v1", tags=["queue"])
+
+_TASK_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "id": {"type": "string", "description": "Generated when missing"},
+                        "brand": {"type": "string"},
+                        "priority": {"type": "string", "enum": [priority.value for priority in TaskPriority]},
+                        "runAt": {"description": "ISO 8601 or epoch ms: not before this time"},
+                        "deadline": {"description": "ISO 8601 or epoch ms: of no use after this time"},
+                        "payload": {"type": "object", "description": "Fields of the type; may also stand at top level"},
+                    },
+                },
+                "example": {
+                    "type": "analyze_mentions",
+                    "brand": "acme",
+                    "mentions": [{"text": "I love acme, but the app keeps crashing", "source": "x"}],
+                },
+            }
+        },
+    }
+}
+
+
+@router.post("/tasks", status_code=202, openapi_extra=_TASK_BODY, responses=responses(400, 401, 413, 415, 503))
+async def submit(request: Request, ctx: Context) -> JSONResponse:
+    """Put a task into the queue. The same `id` sent again does nothing and returns the task as it stands."""
+    document = await read_json(request)
+    now = ctx.clock()
+    task = parse_task(document, fallback_id=uuid.uuid4().hex, received_at=now, stream_priority=TaskPriority.NORMAL)
+    if task.type not in ctx.task_types:
+        raise InvalidTask("type", f"unknown type {task.type[:50]!r}, known: {', '.join(sorted(ctx.task_types))}")
+    ctx.task_types[task.type].check(task)
+    known = await ctx.queue.enqueue(document, task_id=task.id, run_at=time_field(document, "runAt"))
+    status = orjson.loads(known)["status"] if known else "queued"
+    return JSONResponse(
+        {"id": task.id, "status": status}, status_code=202, headers={"Location": f"/v1/tasks/{task.id}"}
+    )
+
+
+@router.get("/tasks/{task_id:path}", responses=responses(401, 404, 503))
+async def task_state(task_id: str, ctx: Context) -> JSONResponse:
+    """The record of a task: queued, running, succeeded or failed, with its result or error."""
+    record = await ctx.queue.read_record(task_id)
+    if record is None:
+        raise HTTPException(404, "No task of this id is known. Records are kept for a day after the last change.")
+    return JSONResponse(record)
+
+
+@router.get("/queue", responses=responses(401, 503))
+async def queue_state(ctx: Context) -> dict[str, Any]:
+    """Sizes of the queue now."""
+    depth = await ctx.queue.depth()
+    return {
+        "waiting": {priority.value: count for priority, count in depth.waiting.items()},
+        "inFlight": depth.in_flight,
+        "delayed": depth.delayed,
+        "dead": depth.dead,
+    }

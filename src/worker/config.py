@@ -1,0 +1,128 @@
+"""Settings: environment first, then `.env`. Every one is read somewhere and documented in `.env.example`.
+
+An invalid value stops the start with one line that names the variable, what is wrong and what is allowed.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import ConfigError
+from .keys import PlatformKeys, normalise_prefix
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+
+def _default_worker_id() -> str:
+    # Readable in heartbeats and logs, unique across restarts: two processes must never share a consumer name.
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
+class Settings(BaseSettings):
+    """Names are the environment variables' in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    redis_url: str | None = None
+    mongodb_uri: str | None = None
+    data_dir: Path = Path("./data")
+
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    http_max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 4 * 2**20
+    worker_api_key: SecretStr | None = None
+
+    worker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(default_factory=_default_worker_id)
+    log_level: LogLevel = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+
+    queue_concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
+    queue_lease_sec: Annotated[float, Field(ge=1, le=3600)] = 15.0
+    queue_max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    queue_max_task_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 4 * 2**20
+    queue_retry_base_sec: Annotated[float, Field(gt=0, le=600)] = 2.0
+    queue_retry_max_sec: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    task_timeout_sec: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    drain_timeout_sec: Annotated[float, Field(ge=0, le=3600)] = 25.0
+    heartbeat_interval_sec: Annotated[float, Field(ge=0.5, le=300)] = 5.0
+    task_result_ttl_sec: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
+    dead_letters_max: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+
+    mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
+    chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
+
+    redis_queue_prefix: str = "queue:brand:"
+    redis_result_prefix: str = "result:brand:"
+    brand_list_key: Annotated[str, Field(min_length=1, max_length=200)] = "brands:set"
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("redis_queue_prefix", "redis_result_prefix")
+    @classmethod
+    def _one_colon(cls, value: str) -> str:
+        if not value.strip(": "):
+            raise ValueError("must not be empty")
+        return normalise_prefix(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str | None) -> str | None:
+        return _checked_url(value, ("redis", "rediss", "unix"))
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _mongo_scheme(cls, value: str | None) -> str | None:
+        return _checked_url(value, ("mongodb", "mongodb+srv"))
+
+    @property
+    def platform_keys(self) -> PlatformKeys:
+        return PlatformKeys(self.redis_queue_prefix, self.redis_result_prefix, self.brand_list_key)
+
+
+def _checked_url(value: str | None, schemes: tuple[str, ...]) -> str | None:
+    if value is None:
+        return None
+    value = value.strip()
+    if urlsplit(value).scheme not in schemes:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over the environment (tests, command line).
+
+    Raises:
+        ConfigError: one line naming the first variable that cannot be used; never its value, which may be a secret.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+        problem = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{name}: {problem[:1].lower()}{problem[1:]}") from None
+
+
+def masked_url(url: str) -> str:
+    """A URL that can be logged: without user name and password.
+
+    >>> masked_url("redis://user:secret@host:6379/0")
+    'redis://***@host:6379/0'
+    """
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -1,0 +1,65 @@
+"""`analyze_mentions`: a chunk of mentions of one brand, in any shape producers send it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .. import strictjson
+from ..errors import InvalidTask
+from ..keys import PlatformKeys
+from ..models import Chunk, Rejected, Task
+from ..pipeline.intake import parse_chunk
+from ..queue_commands import Command
+from ..services.mentions import MentionService
+from ..tasks import slug_of
+from . import HandlerResult, RejectedItem
+
+_RESULTS_KEPT_SEC: Final = 7 * 86_400
+"""An orchestrator collects results within seconds; a week without one and the list must not stay for ever."""
+
+
+class AnalyzeMentions:
+    """Publishes one chunk result for the orchestrator when the chunk held anything new."""
+
+    def __init__(self, service: MentionService, keys: PlatformKeys, *, results_max: int) -> None:
+        self._service = service
+        self._keys = keys
+        self._results_max = results_max
+
+    def check(self, task: Task) -> None:
+        _chunk(task)
+
+    async def handle(self, task: Task) -> HandlerResult:
+        chunk = _chunk(task)
+        outcome = await self._service.process(chunk, task_id=task.id, received_at=task.received_at)
+        if outcome.rejected and len(outcome.rejected) == len(chunk.items):
+            field, _, problem = outcome.rejected[0].reason.partition(": ")
+            raise InvalidTask(field, problem)
+        outputs: tuple[Command, ...] = ()
+        if outcome.result is not None:
+            key = self._keys.results(chunk.brand)
+            outputs = (
+                ("RPUSH", key, strictjson.dumps(outcome.result)),
+                ("LTRIM", key, -self._results_max, -1),
+                ("EXPIRE", key, _RESULTS_KEPT_SEC),
+            )
+        rejected = tuple(_rejected(chunk, bad) for bad in outcome.rejected)
+        return HandlerResult(dict(outcome.counts), outputs, rejected)
+
+
+def _chunk(task: Task) -> Chunk:
+    slug = task.brand
+    if slug is not None and task.door is None:  # a list's key holds the slug as its producer writes it
+        slug = slug_of(slug)
+    return parse_chunk(task.payload, brand=slug, fallback_id=task.id)
+
+
+def _rejected(chunk: Chunk, bad: Rejected) -> RejectedItem:
+    document = {
+        "type": "analyze_mentions",
+        "brand": chunk.brand,
+        "chunkId": f"{chunk.chunk_id}#{bad.index}",
+        "keywords": list(chunk.keywords),
+        "mentions": [bad.item],
+    }
+    return RejectedItem(document, bad.reason)

@@ -1,0 +1,45 @@
+-- Acknowledge executions and publish their outputs, all or nothing per task.
+-- Outputs are written only by the one that still finds the entry pending: a second execution of the same entry
+-- (after a lost lease) changes nothing.
+-- KEYS: the dead letter stream.
+-- ARGV: group, most dead letters, time now (ISO), worker id, number of tasks,
+--       then per task: stream, entry id, number of commands, and per command: number of words, words...
+-- Returns: per task 'ok', 'lost' (somebody else has finished it) or the error of the first refused output.
+local group, dead_max, now, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local at = 6
+local answers = {}
+
+local function field(fields, name)
+  for i = 1, #fields, 2 do
+    if fields[i] == name then return fields[i + 1] end
+  end
+  return ''
+end
+
+for task = 1, tonumber(ARGV[5]) do
+  local stream, id, commands = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
+  local mine = redis.call('XACK', stream, group, id) == 1
+  local problem = nil
+  for _ = 1, commands do
+    local words = tonumber(ARGV[at])
+    if mine then
+      local reply = redis.pcall(unpack(ARGV, at + 1, at + words))
+      if type(reply) == 'table' and reply.err and not problem then
+        problem = ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ': ' .. reply.err
+      end
+    end
+    at = at + 1 + words
+  end
+  if problem then
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    local fields = entry and entry[2] or {}
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', dead_max, '*',
+      'task', field(fields, 'task'), 'type', '', 'brand', '', 'reason', 'output: ' .. problem,
+      'error', cjson.encode({code = 'OUTPUT_FAILED', message = problem, retryable = false}),
+      'attempts', '1', 'at', now, 'worker', worker, 'door', field(fields, 'door'))
+  end
+  if mine then redis.call('XDEL', stream, id) end
+  answers[task] = problem or (mine and 'ok' or 'lost')
+end
+return answers

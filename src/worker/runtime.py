@@ -1,0 +1,149 @@
+"""All parts of one worker process, put together from the settings and taken apart in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import Final
+
+from . import __version__
+from .api.context import ApiContext
+from .config import Settings
+from .cpu import Cpu
+from .errors import StorageUnavailable
+from .handlers import Registry, TaskType
+from .handlers.analyze_mentions import AnalyzeMentions
+from .handlers.noop import noop
+from .list_doors import ListDoors
+from .logging import get_logger
+from .metrics import Metrics
+from .processor import Processor
+from .queue_consumer import TaskQueue
+from .queue_outputs import QueueOutputs
+from .queue_worker import QueueWorker
+from .redis_client import RedisClient
+from .retry_policy import RetryPolicy
+from .services.brands import BrandDirectory
+from .services.mentions import MentionService
+from .storage import Storage
+
+log = get_logger(__name__)
+
+_PREPARE_AGAIN_SEC: Final = 2.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Runtime:
+    """Built without any I/O; `run()` does the work until `stop()`."""
+
+    def __init__(
+        self, settings: Settings, *, redis_url: str, mongodb_uri: str, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        # Room for the blocking read, the loops and the routes beside one call per running task.
+        self.redis = RedisClient(redis_url, max_connections=settings.queue_concurrency + 32)
+        self.storage = Storage(mongodb_uri)
+        self.cpu = Cpu()
+        keys = settings.platform_keys
+        outputs = QueueOutputs(
+            worker_id=settings.worker_id,
+            clock=clock,
+            dead_letters_max=settings.dead_letters_max,
+            result_ttl_sec=settings.task_result_ttl_sec,
+        )
+        self.queue = TaskQueue(
+            self.redis,
+            worker_id=settings.worker_id,
+            clock=clock,
+            lease_sec=settings.queue_lease_sec,
+            dead_letters_max=settings.dead_letters_max,
+            result_ttl_sec=settings.task_result_ttl_sec,
+            outputs=outputs,
+        )
+        brands = BrandDirectory(self.redis, keys)
+        self.mentions = MentionService(
+            self.storage, brands, self.cpu, self.metrics, clock=clock, max_chars=settings.mention_max_chars
+        )
+        self.handlers = self._handlers()
+        self.processor = Processor(
+            self.handlers,
+            outputs,
+            self.metrics,
+            policy=RetryPolicy(
+                settings.queue_max_attempts, settings.queue_retry_base_sec, settings.queue_retry_max_sec
+            ),
+            clock=clock,
+            rng=Random(),
+            task_timeout_sec=settings.task_timeout_sec,
+            max_task_bytes=settings.queue_max_task_bytes,
+            brand_of_door=keys.slug_of_chunks,
+        )
+        self.worker = QueueWorker(
+            self.queue,
+            self.processor,
+            ListDoors(self.redis, keys, self.metrics),
+            self.metrics,
+            concurrency=settings.queue_concurrency,
+            lease_sec=settings.queue_lease_sec,
+            heartbeat_sec=settings.heartbeat_interval_sec,
+            drain_sec=settings.drain_timeout_sec,
+            storage_ping=self.storage.ping,
+        )
+        self.api = ApiContext(
+            worker_id=settings.worker_id,
+            version=__version__,
+            queue=self.queue,
+            storage=self.storage,
+            mentions=self.mentions,
+            task_types=self.handlers,
+            metrics=self.metrics,
+            redis_ping=self.redis.ping,
+            worker_state=lambda: self.worker.state.value,
+            clock=clock,
+        )
+
+    def _handlers(self) -> Registry:
+        settings = self.settings
+        analyze = AnalyzeMentions(self.mentions, settings.platform_keys, results_max=settings.chunk_results_max)
+        return {
+            "analyze_mentions": TaskType(analyze.handle, analyze.check),
+            "noop": TaskType(noop),
+        }
+
+    async def run(self) -> None:
+        """Prepare the storage (waiting for it as long as it takes), then work until `stop()`."""
+        preparing = asyncio.create_task(self._prepare())
+        stopping = asyncio.create_task(self.worker.stopped_early())
+        await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not preparing.done():
+            preparing.cancel()
+            return
+        preparing.result()
+        await self.worker.run()
+
+    def stop(self) -> None:
+        self.worker.stop()
+
+    async def close(self) -> None:
+        await self.redis.close()
+        self.storage.close()
+        self.cpu.close()
+
+    async def _prepare(self) -> None:
+        said = False
+        while True:
+            try:
+                await self.storage.ensure_indexes(processed_chunks_ttl_days=self.settings.processed_chunks_ttl_days)
+                return
+            except StorageUnavailable as error:
+                if not said:
+                    said = True
+                    log.warning("MongoDB is not available, waiting for it", problem=error.message)
+            await asyncio.sleep(_PREPARE_AGAIN_SEC)

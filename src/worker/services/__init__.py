@@ -1,0 +1,1 @@
+"""Business services: what the handlers and the REST routes share."""

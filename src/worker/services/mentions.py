@@ -1,0 +1,229 @@
+"""A chunk of mentions from its raw items to stored verdicts: normalise, deduplicate, analyse the new, store, count.
+
+Idempotent: the chunk that brought a mention first owns it. A second execution of the same chunk finds its own mentions
+stored, counts them as its own, and comes to the same numbers and the same result as the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from ..analyzer import Analyzer, BrandTerms
+from ..cpu import Cpu
+from ..metrics import Metrics
+from ..models import Analysed, Chunk, Mention, Rejected
+from ..pipeline.chunk_result import chunk_result, tallies
+from ..pipeline.documents import mention_key, public_analysed, to_document
+from ..pipeline.intake import chunk_key
+from ..pipeline.normalize import Normalised, normalise
+from ..storage import Document, Storage
+from ..vader import Vader
+from .brands import BrandDirectory
+
+_SLICE: Final = 50
+"""Mentions analysed per visit to the CPU thread: 10 ms or so, so that two chunks take turns."""
+_DUPLICATES_LISTED: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOutcome:
+    """What became of a chunk. `result` is None when there is nothing to publish."""
+
+    counts: Mapping[str, Any]
+    result: dict[str, Any] | None
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """Items of a chunk by what they are."""
+
+    own: list[Document]
+    """Stored mentions that this chunk owns, in its order."""
+    duplicates: list[dict[str, str]]
+
+
+class MentionService:
+    """Built once per process; the analyser is loaded by the first chunk, off the event loop."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        brands: BrandDirectory,
+        cpu: Cpu,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], datetime],
+        max_chars: int,
+    ) -> None:
+        self._storage = storage
+        self._brands = brands
+        self._cpu = cpu
+        self._metrics = metrics
+        self._clock = clock
+        self._max_chars = max_chars
+        self._analyzer: Analyzer | None = None
+        self._loading = asyncio.Lock()
+
+    async def analyse(self, chunk: Chunk) -> tuple[list[dict[str, Any]], tuple[Rejected, ...]]:
+        """Verdicts without storing anything, in the chunk's order; repeats inside the chunk name their original."""
+        normal = await self._normalise(chunk, self._clock())
+        terms = await self._brands.terms(chunk.brand, chunk.keywords)
+        firsts = _first_of_each(normal)
+        analysed = {one.mention.content_hash: one for one in await self._judge(list(firsts.values()), terms)}
+        verdicts = []
+        for index, mention in normal.mentions:
+            first = firsts[mention.content_hash]
+            verdict = analysed[mention.content_hash].verdict
+            shown = public_analysed(Analysed(mention, verdict), duplicate_of=None if mention is first else first.id)
+            verdicts.append({**shown, "index": index})
+        return verdicts, tuple(normal.rejected)
+
+    async def process(self, chunk: Chunk, *, task_id: str, received_at: datetime) -> ChunkOutcome:
+        """Store and count a chunk.
+
+        Raises:
+            StorageUnavailable, QueueUnavailable: try again later; nothing was counted.
+        """
+        began = time.perf_counter()
+        normal = await self._normalise(chunk, received_at)
+        firsts = _first_of_each(normal)
+        key = chunk_key(chunk, [mention.content_hash for _, mention in normal.mentions])
+        known = await self._known(chunk.brand, firsts)
+        fresh = [mention for digest, mention in firsts.items() if digest not in known]
+        terms = await self._brands.terms(chunk.brand, chunk.keywords)
+        analysing = time.perf_counter()
+        analysed = await self._judge(fresh, terms)
+        storing = time.perf_counter()
+        known |= await self._store(analysed, owner=key)
+        sorted_out = _sort(normal, firsts, known, owner=key)
+        timings = {
+            "preprocessing_time_ms": round((analysing - began) * 1000, 2),
+            "analysis_time_ms": round((storing - analysing) * 1000, 2),
+            "io_time_ms": round((time.perf_counter() - storing) * 1000, 2),
+        }
+        return await self._conclude(chunk, key, task_id, normal, sorted_out, timings)
+
+    # -- steps -------------------------------------------------------------------------------------------------
+
+    async def _normalise(self, chunk: Chunk, received_at: datetime) -> Normalised:
+        return await self._cpu.run(_normalise, chunk, received_at, self._max_chars)
+
+    async def _known(self, brand: str, firsts: Mapping[str, Mention]) -> dict[str, Document]:
+        found = await self._storage.mentions_by_key([mention_key(brand, digest) for digest in firsts])
+        return {document["content_hash"]: document for document in found.values()}
+
+    async def _judge(self, mentions: Sequence[Mention], terms: BrandTerms) -> list[Analysed]:
+        analyzer = await self._ready_analyzer()
+        out: list[Analysed] = []
+        for start in range(0, len(mentions), _SLICE):
+            out += await self._cpu.run(_analyse, analyzer, mentions[start : start + _SLICE], terms)
+        for one in out:
+            self._metrics.verdicts.labels(str(one.verdict.tier)).inc()
+        return out
+
+    async def _ready_analyzer(self) -> Analyzer:
+        async with self._loading:
+            if self._analyzer is None:
+                self._analyzer = await self._cpu.run(lambda: Analyzer(Vader.load()))
+            return self._analyzer
+
+    async def _store(self, analysed: Sequence[Analysed], *, owner: str) -> dict[str, Document]:
+        """Store new mentions and read back who owns them: another worker may have stored one a moment earlier."""
+        if not analysed:
+            return {}
+        now = self._clock()
+        documents = [to_document(one, owner=owner, now=now) for one in analysed]
+        await self._storage.insert_mentions(documents)
+        stored = await self._storage.mentions_by_key([document["_id"] for document in documents])
+        return {document["content_hash"]: document for document in stored.values()}
+
+    async def _conclude(
+        self,
+        chunk: Chunk,
+        key: str,
+        task_id: str,
+        normal: Normalised,
+        sorted_out: _Sorted,
+        timings: Mapping[str, float],
+    ) -> ChunkOutcome:
+        now = self._clock()
+        counts: dict[str, Any] = {
+            "brand": chunk.brand,
+            "chunkId": chunk.chunk_id,
+            "read": len(chunk.items),
+            "stored": len(sorted_out.own),
+            "duplicates": len(sorted_out.duplicates),
+            "rejected": len(normal.rejected),
+            "synthetic": normal.synthetic,
+            **tallies(sorted_out.own),
+        }
+        result = None
+        if sorted_out.own:
+            result = chunk_result(
+                brand=chunk.brand,
+                chunk_id=chunk.chunk_id,
+                verdicts=sorted_out.own,
+                processed_at=now,
+                metrics={**timings, "total_task_time_ms": round(sum(timings.values()), 2)},
+            )
+        record = await self._storage.save_chunk(
+            key,
+            {
+                "brand": chunk.brand,
+                "chunk_id": chunk.chunk_id,
+                "task_id": task_id,
+                "envelope_id": chunk.envelope_id,
+                "batch_id": chunk.batch_id,
+                "org_id": chunk.org_id,
+                "first_seen": now,
+            },
+            {
+                "last_seen": now,
+                "counts": counts,
+                "result": result,
+                "duplicates": sorted_out.duplicates[:_DUPLICATES_LISTED],
+                "rejected": [{"index": bad.index, "reason": bad.reason} for bad in normal.rejected],
+            },
+        )
+        again = record["task_id"] != task_id  # sent again by its producer: published by the first task
+        self._count(counts, again)
+        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected))
+
+    def _count(self, counts: Mapping[str, Any], again: bool) -> None:
+        stored = 0 if again else counts["stored"]
+        self._metrics.mentions.labels("stored").inc(stored)
+        self._metrics.mentions.labels("duplicate").inc(counts["duplicates"] + counts["stored"] - stored)
+        self._metrics.mentions.labels("rejected").inc(counts["rejected"])
+        self._metrics.mentions.labels("synthetic").inc(counts["synthetic"])
+
+
+def _normalise(chunk: Chunk, received_at: datetime, max_chars: int) -> Normalised:
+    return normalise(chunk, received_at=received_at, max_chars=max_chars)
+
+
+def _analyse(analyzer: Analyzer, mentions: Sequence[Mention], terms: BrandTerms) -> list[Analysed]:
+    return [Analysed(mention, analyzer.analyse(mention, terms)) for mention in mentions]
+
+
+def _first_of_each(normal: Normalised) -> dict[str, Mention]:
+    firsts: dict[str, Mention] = {}
+    for _, mention in normal.mentions:
+        firsts.setdefault(mention.content_hash, mention)
+    return firsts
+
+
+def _sort(normal: Normalised, firsts: Mapping[str, Mention], known: Mapping[str, Document], *, owner: str) -> _Sorted:
+    out = _Sorted([], [])
+    for _, mention in normal.mentions:
+        document = known[mention.content_hash]
+        if mention is firsts[mention.content_hash] and document["owner"] == owner:
+            out.own.append(document)
+        else:
+            out.duplicates.append({"id": mention.id, "duplicate_of": document["_id"]})
+    return out

@@ -1,0 +1,212 @@
+"""MongoDB: collections, indexes and the few operations the worker needs. The only module that knows the driver.
+
+Every write is an upsert under a key made of the content, so that any of them may run twice.
+Changing the driver (motor's successor is PyMongo's own async client) is a change of the imports below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bson.codec_options import CodecOptions
+from bson.errors import InvalidDocument
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+from pymongo.write_concern import WriteConcern
+
+from .errors import StorageUnavailable, WorkerError
+
+Document = dict[str, Any]
+
+MENTIONS: Final = "mentions"
+PROCESSED_CHUNKS: Final = "processed_chunks"
+
+_CALL_TIMEOUT_SEC: Final = 15.0
+"""Longest one database call may take; a bulk of 200 upserts takes 0.1 s on a laptop."""
+_INDEX_TIMEOUT_SEC: Final = 120.0
+"""Building an index over an existing large collection at the first start of a new version."""
+_TRANSIENT_CODES: Final = frozenset({11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262})
+"""Server codes for shutting down, stepping down, not primary and network trouble (MongoDB error code table)."""
+_INDEX_CONFLICTS: Final = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+
+
+class StorageRefused(WorkerError):
+    """MongoDB refused the data itself; trying again cannot help."""
+
+    code = "STORAGE_REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first; `next_cursor` is None on the last."""
+
+    items: list[Document]
+    next_cursor: tuple[datetime, str] | None
+
+
+class Storage:
+    """One client for the process. Raises `StorageUnavailable` when waiting may help, `StorageRefused` when not."""
+
+    def __init__(self, uri: str, *, default_database: str = "worker", timeout_sec: float = 5.0) -> None:
+        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            uri,
+            serverSelectionTimeoutMS=int(timeout_sec * 1000),
+            connectTimeoutMS=int(timeout_sec * 1000),
+            socketTimeoutMS=int(_CALL_TIMEOUT_SEC * 1000),
+            maxPoolSize=32,
+            appname="brand-eval-worker",
+        )
+        self._database: AsyncIOMotorDatabase[Document] = self._client.get_default_database(
+            default_database, codec_options=CodecOptions(tz_aware=True)
+        )
+
+        self._journaled = WriteConcern(w=self._client.write_concern.document.get("w", 1), j=True)
+
+    def collection(self, name: str) -> AsyncIOMotorCollection[Document]:
+        return self._database[name]
+
+    async def ping(self) -> None:
+        async with _call("ping"):
+            await self._database.command("ping")
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def ensure_indexes(self, *, processed_chunks_ttl_days: int) -> None:
+        """Create what is missing; safe to run at every start and by several workers at once."""
+        ttl = processed_chunks_ttl_days * 86_400
+        wanted = {
+            MENTIONS: [
+                IndexModel(
+                    [("brand", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="by_brand_time"
+                )
+            ],
+            PROCESSED_CHUNKS: [
+                IndexModel([("first_seen", ASCENDING)], name="expiry", expireAfterSeconds=ttl),
+                IndexModel([("brand", ASCENDING), ("chunk_id", ASCENDING)], name="by_brand_chunk"),
+            ],
+        }
+        async with _call("create indexes", _INDEX_TIMEOUT_SEC):
+            for name, models in wanted.items():
+                await self._create(name, models)
+
+    async def _create(self, name: str, models: list[IndexModel]) -> None:
+        try:
+            await self.collection(name).create_indexes(models)
+        except OperationFailure as error:
+            if error.code not in _INDEX_CONFLICTS or not await self._change_ages(name, models):
+                raise
+
+    async def _change_ages(self, name: str, models: list[IndexModel]) -> bool:
+        """An age that the settings have changed since the index was made. False when the conflict is another one."""
+        existing = await self.collection(name).index_information()
+        changed = False
+        for model in models:
+            wanted = model.document
+            found = existing.get(wanted["name"], {})
+            if found.get("expireAfterSeconds") != wanted.get("expireAfterSeconds"):
+                if list(found.get("key", [])) != list(wanted["key"].items()):
+                    return False
+                age = {"name": wanted["name"], "expireAfterSeconds": wanted["expireAfterSeconds"]}
+                await self._database.command("collMod", name, index=age)
+                changed = True
+        return changed
+
+    async def mentions_by_key(self, keys: Sequence[str]) -> dict[str, Document]:
+        """Stored mentions by `_id`; absent ones are missing from the answer."""
+        async with _call("read mentions"):
+            found = await self.collection(MENTIONS).find({"_id": {"$in": list(keys)}}).to_list(None)
+        return {document["_id"]: document for document in found}
+
+    async def insert_mentions(self, documents: Iterable[Document]) -> None:
+        """Store those whose `_id` is not there yet; the others stay as they are."""
+        operations = [
+            UpdateOne({"_id": document["_id"]}, {"$setOnInsert": _without_id(document)}, upsert=True)
+            for document in documents
+        ]
+        if not operations:
+            return
+        async with _call("store mentions"):
+            try:
+                await self.collection(MENTIONS).bulk_write(operations, ordered=False)
+            except BulkWriteError as error:
+                _raise_unless_duplicates(error)
+
+    async def save_chunk(self, key: str, on_insert: Mapping[str, Any], always: Mapping[str, Any]) -> Document:
+        """Upsert one processed chunk and return it as it is now stored (the first writer's `on_insert` stays).
+
+        Journaled, and with it every write before it: the task is acknowledged next, and must not be when a crash of
+        the database could still take its mentions back.
+        """
+        async with _call("store chunk"):
+            collection = self.collection(PROCESSED_CHUNKS).with_options(write_concern=self._journaled)
+            await collection.update_one(
+                {"_id": key}, {"$setOnInsert": dict(on_insert), "$set": dict(always)}, upsert=True
+            )
+            stored = await collection.find_one({"_id": key}, {"task_id": 1, "first_seen": 1})
+        if stored is None:
+            raise StorageUnavailable("store chunk: the chunk just written cannot be read back")
+        return stored
+
+    async def list_mentions(self, brand: str, *, limit: int, before: tuple[datetime, str] | None) -> Page:
+        """Mentions of a brand, newest first. `before` is the cursor of the page before."""
+        query: Document = {"brand": brand}
+        if before is not None:
+            when, key = before
+            query["$or"] = [{"created_at": {"$lt": when}}, {"created_at": when, "_id": {"$lt": key}}]
+        async with _call("list mentions"):
+            cursor = self.collection(MENTIONS).find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)])
+            items = await cursor.limit(limit + 1).to_list(limit + 1)
+        more = len(items) > limit
+        items = items[:limit]
+        return Page(items, (items[-1]["created_at"], items[-1]["_id"]) if more else None)
+
+
+def _without_id(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name != "_id"}
+
+
+def _raise_unless_duplicates(error: BulkWriteError) -> None:
+    """Two workers upserting one new `_id` at the same moment: one of them is told "duplicate key". That is success."""
+    problems = [bad for bad in error.details.get("writeErrors", []) if bad.get("code") != 11000]
+    if problems:
+        raise StorageRefused(f"store mentions: {problems[0].get('errmsg', 'refused')}") from error
+    if error.details.get("writeConcernErrors"):
+        raise StorageUnavailable("store mentions: not acknowledged by enough members") from error
+
+
+@asynccontextmanager
+async def _call(what: str, timeout_sec: float = _CALL_TIMEOUT_SEC) -> AsyncIterator[None]:
+    """Turn the driver's errors into the worker's, and give every call a deadline."""
+    try:
+        async with asyncio.timeout(timeout_sec):
+            yield
+    except TimeoutError as error:
+        raise StorageUnavailable(f"{what}: no answer in {timeout_sec:.0f} s") from error
+    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
+        raise StorageUnavailable(f"{what}: {_short(error)}") from error
+    except OperationFailure as error:
+        kind = StorageUnavailable if error.code in _TRANSIENT_CODES else StorageRefused
+        raise kind(f"{what}: {_short(error)}") from error
+    except (InvalidDocument, OverflowError) as error:
+        raise StorageRefused(f"{what}: {_short(error)}") from error
+    except PyMongoError as error:
+        raise StorageUnavailable(f"{what}: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    # Driver messages carry the whole topology; the first sentence says what happened.
+    return str(error).split(", Timeout:")[0][:300]

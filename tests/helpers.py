@@ -1,0 +1,75 @@
+"""What several test files need: a worker in this process, and waiting for what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from src.worker import keys
+from src.worker.config import Settings, load_settings
+from src.worker.models import TaskPriority
+from src.worker.redis_client import RedisClient
+from src.worker.runtime import Runtime
+
+NORMAL = keys.STREAMS[TaskPriority.NORMAL]
+
+
+def settings(**overrides: Any) -> Settings:
+    """Quick settings, untouched by the environment's .env."""
+    quick = {"queue_lease_sec": 2, "drain_timeout_sec": 5, "heartbeat_interval_sec": 0.5, "queue_retry_base_sec": 0.05}
+    return load_settings(_env_file=None, **{**quick, **overrides})
+
+
+@asynccontextmanager
+async def running(redis_url: str, mongo_uri: str, **overrides: Any) -> AsyncIterator[Runtime]:
+    """A worker that runs in this process until the block ends, then drains."""
+    runtime = Runtime(settings(**overrides), redis_url=redis_url, mongodb_uri=mongo_uri)
+    job = asyncio.create_task(runtime.run())
+    try:
+        yield runtime
+    finally:
+        runtime.stop()
+        await asyncio.wait_for(job, 20)
+        await runtime.close()
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+    """The first true answer of `condition`; fails when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = await condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.02)
+
+
+async def finished(runtime: Runtime, task_id: str, seconds: float = 10) -> dict[str, Any]:
+    """The record of a task that has ended."""
+
+    async def over() -> dict[str, Any] | None:
+        record = await runtime.queue.read_record(task_id)
+        return record if record and record["status"] in ("succeeded", "failed") else None
+
+    record: dict[str, Any] = await until(over, seconds)
+    return record
+
+
+async def push(client: RedisClient, task: Any, stream: str = NORMAL) -> str:
+    """XADD as any producer would; returns the id the worker gives a task that names none."""
+    raw = task if isinstance(task, str | bytes) else orjson.dumps(task)
+    entry = await client.call("XADD", stream, "*", "task", raw)
+    return f"{stream.rpartition(':')[2]}-{entry.decode()}"
+
+
+async def dead_letters(client: RedisClient) -> list[dict[str, str]]:
+    entries = await client.call("XRANGE", keys.DEAD, "-", "+")
+    return [
+        {name.decode(): value.decode("utf-8", "replace") for name, value in zip(fields[::2], fields[1::2], strict=True)}
+        for _, fields in entries
+    ]

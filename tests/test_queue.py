@@ -1,0 +1,281 @@
+"""The queue on a real Redis: nothing lost, nothing published twice, retries on time, lists taken atomically."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from src.worker import keys
+from src.worker.models import TaskPriority
+from src.worker.queue_consumer import TaskQueue, WeightedTurns
+from src.worker.queue_entries import DeadLetter, Finished
+from src.worker.queue_outputs import QueueOutputs
+from src.worker.redis_client import RedisClient
+
+pytestmark = pytest.mark.anyio
+NORMAL = keys.STREAMS[TaskPriority.NORMAL]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Worker:
+    """One consumer with the outputs it writes."""
+
+    def __init__(self, client: RedisClient, name: str, lease_sec: float = 30) -> None:
+        self.outputs = QueueOutputs(worker_id=name, clock=now, dead_letters_max=1000, result_ttl_sec=60)
+        self.queue = TaskQueue(
+            client,
+            worker_id=name,
+            clock=now,
+            lease_sec=lease_sec,
+            dead_letters_max=1000,
+            result_ttl_sec=60,
+            outputs=self.outputs,
+        )
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[RedisClient]:
+    client = RedisClient(redis_url)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def make(client: RedisClient) -> Callable[..., Worker]:
+    return lambda name="w1", **more: Worker(client, name, **more)
+
+
+async def _push(client: RedisClient, task: Any = None, stream: str = NORMAL, **fields: str) -> None:
+    words = [word for pair in fields.items() for word in pair]
+    await client.call("XADD", stream, "*", "task", orjson.dumps(task or {"type": "noop"}), *words)
+
+
+async def test_a_task_is_claimed_once_and_gone_when_finished(client: RedisClient, make: Callable[..., Worker]) -> None:
+    one, two = make("w1"), make("w2")
+    await one.queue.ensure_groups()
+    await _push(client)
+    claimed = await one.queue.claim(10)
+    assert len(claimed) == 1
+    assert await two.queue.claim(10) == []
+    assert await one.queue.finish([Finished(claimed[0], (("RPUSH", "out", "x"),))]) == ["ok"]
+    depth = await one.queue.depth()
+    assert (sum(depth.waiting.values()), depth.in_flight, depth.dead) == (0, 0, 0)
+    assert await client.call("XLEN", NORMAL) == 0
+
+
+async def test_outputs_are_written_once_when_two_workers_finish_one_entry(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    slow, quick = make("slow", lease_sec=0.05), make("quick", lease_sec=0.05)
+    await slow.queue.ensure_groups()
+    await _push(client)
+    first = await slow.queue.claim(1)
+    await asyncio.sleep(0.1)
+    second = await quick.queue.reclaim(1)
+    assert (second[0].entry_id, second[0].attempt) == (first[0].entry_id, 2)
+    output = (("RPUSH", "out", "x"),)
+    assert await quick.queue.finish([Finished(second[0], output)]) == ["ok"]
+    assert await slow.queue.finish([Finished(first[0], output)]) == ["lost"]
+    assert await client.call("LRANGE", "out", 0, -1) == [b"x"]
+
+
+async def test_finishing_again_after_a_lost_reply_changes_nothing(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await _push(client)
+    finished = [Finished((await worker.queue.claim(1))[0], (("RPUSH", "out", "x"),))]
+    assert [await worker.queue.finish(finished) for _ in range(3)] == [["ok"], ["lost"], ["lost"]]
+    assert await client.call("LLEN", "out") == 1
+
+
+async def test_a_refused_output_is_dead_lettered_with_its_task(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.call("SET", "result:brand:acme:chunks", "somebody's string")
+    await _push(client, {"type": "noop", "n": 1})
+    commands = (("RPUSH", "result:brand:acme:chunks", "x"), ("RPUSH", "out", "y"))
+    (answer,) = await worker.queue.finish([Finished((await worker.queue.claim(1))[0], commands)])
+    assert "WRONGTYPE" in answer
+    ((_, fields),) = await client.call("XRANGE", keys.DEAD, "-", "+")
+    letter = dict(zip(fields[::2], fields[1::2], strict=True))
+    assert orjson.loads(letter[b"task"]) == {"type": "noop", "n": 1}
+    assert b"result:brand:acme:chunks" in letter[b"reason"]
+    assert await client.call("LRANGE", "out", 0, -1) == [b"y"]
+
+
+async def test_a_living_lease_is_not_taken_over_and_a_renewed_one_stays(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    owner, other = make("owner", lease_sec=0.3), make("other", lease_sec=0.3)
+    await owner.queue.ensure_groups()
+    await _push(client)
+    claimed = await owner.queue.claim(1)
+    for _ in range(4):
+        await asyncio.sleep(0.15)
+        assert await owner.queue.renew(claimed) == []
+        assert await other.queue.reclaim(10) == []
+    await asyncio.sleep(0.35)
+    assert len(await other.queue.reclaim(10)) == 1
+    assert await owner.queue.renew(claimed) == claimed
+
+
+async def test_attempts_are_counted_across_crashes_and_retries(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make(lease_sec=0.01)
+    await worker.queue.ensure_groups()
+    await _push(client, {"type": "noop"})
+    (first,) = await worker.queue.claim(1)
+    await asyncio.sleep(0.02)
+    (second,) = await make("w2", lease_sec=0.01).queue.reclaim(1)
+    retry = worker.outputs.retry(second, due=now(), attempts=second.attempt, history=[{"code": "X"}])
+    await worker.queue.finish([Finished(second, (retry,))])
+    assert await worker.queue.promote() == 1
+    (third,) = await worker.queue.claim(1)
+    assert [first.attempt, second.attempt, third.attempt] == [1, 2, 3]
+    assert third.history == [{"code": "X"}]
+    assert third.task_id == first.task_id
+    assert third.received_at == first.received_at
+
+
+async def test_given_back_tasks_are_taken_at_once_and_do_not_count_as_tried(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    leaving, staying = make("leaving"), make("staying")
+    await leaving.queue.ensure_groups()
+    await _push(client)
+    await leaving.queue.claim(1)
+    assert await staying.queue.reclaim(10) == []
+    assert await leaving.queue.release_everything() == 1
+    (taken,) = await staying.queue.reclaim(10)
+    assert taken.attempt == 1
+    await leaving.queue.forget_consumer()
+    names = [
+        dict(zip(c[::2], c[1::2], strict=True))[b"name"]
+        for c in await client.call("XINFO", "CONSUMERS", NORMAL, keys.GROUP)
+    ]
+    assert b"leaving" not in names
+
+
+async def test_a_delayed_task_comes_back_when_its_time_has_come(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await worker.queue.enqueue({"type": "noop"}, task_id="t1", run_at=now() + timedelta(seconds=0.4))
+    assert await worker.queue.promote() == 0
+    assert await worker.queue.claim(1) == []
+    await asyncio.sleep(0.45)
+    assert await worker.queue.promote() == 1
+    assert len(await worker.queue.claim(1)) == 1
+
+
+async def test_a_foreign_member_of_the_delayed_set_is_dead_lettered_and_harms_nothing(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    for member in ("not json", '{"stream": "other", "fields": ["a", "b"]}', "[1]"):
+        await client.call("ZADD", keys.DELAYED, 1, member)
+    await worker.queue.enqueue({"type": "noop"}, task_id="t1", run_at=now() + timedelta(milliseconds=5))
+    await asyncio.sleep(0.02)
+    assert await worker.queue.promote() == 4
+    assert await client.call("XLEN", keys.DEAD) == 3
+    assert len(await worker.queue.claim(5)) == 1
+
+
+async def test_the_same_id_enqueued_again_does_nothing(client: RedisClient, make: Callable[..., Worker]) -> None:
+    worker = make()
+    assert await worker.queue.enqueue({"type": "noop"}, task_id="t1") is None
+    known = await worker.queue.enqueue({"type": "noop"}, task_id="t1")
+    assert known is not None
+    assert orjson.loads(known)["status"] == "queued"
+    assert await client.call("XLEN", NORMAL) == 1
+
+
+async def test_list_items_leave_their_list_and_enter_the_stream_together(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.call("RPUSH", "queue:brand:a:chunks", *[f"item {n}" for n in range(25)])
+    await client.call("SET", "queue:brand:b:chunks", "not a list")
+    lists = ["queue:brand:a:chunks", "queue:brand:b:chunks", "queue:brand:c:chunks"]
+    assert list((await worker.queue.take_from_lists(lists, 10)).values()) == [10, -1, 0]
+    assert await client.call("LLEN", lists[0]) == 15
+    claimed = await worker.queue.claim(50)
+    assert [one.raw for one in claimed] == [f"item {n}".encode() for n in range(10)]
+    assert {one.door for one in claimed} == {lists[0]}
+
+
+async def test_urgent_tasks_go_first_and_low_ones_do_not_starve(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    for priority in TaskPriority:
+        for _ in range(30):
+            await _push(client, stream=keys.STREAMS[priority])
+    order = [(await worker.queue.claim(1))[0].priority for _ in range(60)]
+    assert order[:30] == [TaskPriority.CRITICAL] * 30
+    rest = order[30:]
+    assert rest.count(TaskPriority.HIGH) > rest.count(TaskPriority.NORMAL) > rest.count(TaskPriority.LOW) >= 2
+
+
+def test_turns_are_dealt_in_proportion_whatever_the_number_of_slots() -> None:
+    for free in (1, 2, 3, 7, 10, 64):
+        turns = WeightedTurns()
+        total = [sum(column) for column in zip(*(turns.quotas(free) for _ in range(100)), strict=True)]
+        assert total[0] == 100 * free
+        assert sum(total[1:]) == 100 * free
+        assert total[3] == pytest.approx(10 * free, rel=0.2, abs=2)
+
+
+async def test_an_emptied_redis_is_worked_with_again(client: RedisClient, make: Callable[..., Worker]) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.call("FLUSHDB")
+    await _push(client)
+    assert len(await worker.queue.claim(1)) == 1
+    await client.call("FLUSHDB")
+    await client.call("SCRIPT", "FLUSH")
+    await _push(client)
+    assert len(await worker.queue.wait(1, 0.2)) == 1
+
+
+async def test_waiting_returns_as_soon_as_something_arrives(client: RedisClient, make: Callable[..., Worker]) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    waiting = asyncio.create_task(worker.queue.wait(4, 5))
+    await asyncio.sleep(0.05)
+    await _push(client, stream=keys.STREAMS[TaskPriority.LOW])
+    assert len(await asyncio.wait_for(waiting, 1)) == 1
+
+
+async def test_dead_letters_keep_the_original_byte_for_byte_and_are_bounded(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    raw = b'\xff{"type": \x00'
+    await worker.queue.ensure_groups()
+    await _push(client)
+    (claimed,) = await worker.queue.claim(1)
+    letter = DeadLetter(task=raw, reason="r\ud800", error={"code": "C"}, type="t", brand="b", attempts=3)
+    await worker.queue.finish([Finished(claimed, tuple(worker.outputs.dead_letter(letter) for _ in range(1500)))])
+    (_, fields), *_ = await client.call("XRANGE", keys.DEAD, "-", "+")
+    stored = dict(zip(fields[::2], fields[1::2], strict=True))
+    assert stored[b"task"] == raw
+    assert {b"task", b"type", b"brand", b"reason", b"error", b"attempts", b"at", b"worker"} <= set(stored)
+    assert 1000 <= await client.call("XLEN", keys.DEAD) < 1200

@@ -1,0 +1,63 @@
+"""Strict JSON in both directions, with errors that name the field."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.worker import strictjson
+from src.worker.errors import InvalidTask
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "problem"),
+    [
+        (b"", "task", "is not JSON"),
+        (b"hello", "task", "is not JSON"),
+        (b'{"a": 1}}', "task", "is not JSON"),
+        (b'{"a": NaN}', "a", "NaN is not JSON"),
+        (b'{"a": {"b": [1, -Infinity]}}', "a.b[1]", "-Infinity is not JSON"),
+        (b'{"mentions": [{"text": "x\\ud800y"}]}', "mentions[0].text", "lone surrogate U+D800 at character 1"),
+        (b'{"a\\udfff": 1}', "a\\udfff", "lone surrogate"),
+        (b'{"a": 1e999}', "a", "inf is not JSON"),
+        (b'{"a": "\xff"}', "task", "is not UTF-8 (byte 0xff at position 7)"),
+        (b"[" * 100_000, "task", "nested deeper than 64 levels"),
+        (b"[" * 200 + b"]" * 200, "task", "nested deeper than 64 levels"),
+        (b'{"a":' * 70 + b"1" + b"}" * 70, "task", "nested deeper than 64 levels"),
+        (b"1" * 5_000, "task", "is not JSON"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused_and_the_field_is_named(raw: bytes, field: str, problem: str) -> None:
+    with pytest.raises(InvalidTask) as caught:
+        strictjson.loads(raw)
+    assert caught.value.field == field
+    assert problem in caught.value.problem
+
+
+def test_good_documents_are_read_as_they_are() -> None:
+    raw = '{"a": [1, 2.5, null, true, "ü😀"], "b": {"c": {}}}'.encode()
+    assert strictjson.loads(raw) == json.loads(raw)
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert len(strictjson.loads(json.dumps([{} for _ in range(1000)]).encode())) == 1000
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, {"a": [-math.inf]}, {"k": ("x", math.nan)}, "\ud800"])
+def test_writing_never_hides_a_number_that_json_does_not_have(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"not JSON|surrogate"):
+        strictjson.dumps(bad)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_value_or_an_invalid_task(raw: bytes) -> None:
+    try:
+        value = strictjson.loads(raw)
+    except InvalidTask:
+        return
+    assert json.loads(raw) == value
