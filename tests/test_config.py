@@ -32,7 +32,7 @@ def test_every_setting_is_documented_with_its_default_and_nothing_else_is() -> N
 def test_every_setting_is_read_somewhere() -> None:
     source = (
         "\n".join(path.read_text() for path in (ROOT / "src" / "worker").rglob("*.py") if path.name != "config.py")
-        + (ROOT / "src" / "worker" / "config.py").read_text().partition("def platform_keys")[2]
+        + (ROOT / "src" / "worker" / "config.py").read_text().partition("def brand_slots")[2]
     )
     unread = [name for name in Settings.model_fields if f".{name}" not in source]
     assert unread == []
@@ -68,9 +68,9 @@ def test_prefixes_end_with_exactly_one_colon(prefix: str) -> None:
 
 def test_slugs_are_found_in_list_names() -> None:
     keys = PlatformKeys()
-    assert keys.slug_of_chunks("queue:brand:acme-corp:chunks") == "acme-corp"
-    assert keys.slug_of_chunks("queue:brand::chunks") is None
-    assert keys.slug_of_chunks("other:acme:chunks") is None
+    assert keys.slug_of("queue:brand:acme-corp:chunks") == "acme-corp"
+    assert keys.slug_of("queue:brand::chunks") is None
+    assert keys.slug_of("other:acme:chunks") is None
 
 
 def test_worker_ids_differ_between_processes_of_one_machine() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from src.worker.errors import InvalidTask
 from src.worker.models import TaskPriority
-from src.worker.tasks import entry_time, parse_task, slug_of
-from src.worker.times import iso, parse_time
+from src.worker.tasks import parse_task, slug_of
+from src.worker.times import from_ms, iso, iso_ms, parse_time, to_ms
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MOMENT = datetime(2025, 3, 1, 10, 20, 30, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_times_are_written_with_milliseconds_and_zone() -> None:
 
 
 def _parse(document: Any) -> Any:
-    return parse_task(document, fallback_id="f-1", received_at=NOW, stream_priority=TaskPriority.LOW)
+    return parse_task(document, fallback_id="f-1", received_ms=to_ms(NOW), stream_priority=TaskPriority.LOW)
 
 
 def test_fields_of_the_type_may_stand_at_top_level_or_in_payload() -> None:
@@ -113,5 +113,6 @@ def test_slugs(brand: str, slug: str) -> None:
     assert slug_of(brand) == slug == slug_of(slug)
 
 
-def test_the_time_of_an_entry_is_in_its_id() -> None:
-    assert entry_time("1740824430000-7") == MOMENT
+def test_milliseconds_and_moments_are_the_same_thing() -> None:
+    assert from_ms(to_ms(MOMENT)) == MOMENT
+    assert iso_ms(to_ms(MOMENT) + 7) == "2025-03-01T10:20:30.007Z"

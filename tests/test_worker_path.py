@@ -236,14 +236,14 @@ async def test_a_chunk_executed_twice_has_the_same_numbers_and_is_published_once
         "chunkId": "acme-1",
         "mentions": [_mention("Acme is good"), _mention("Acme is good"), _mention("Acme is bad")],
     }
-    task = Task("t-1", "analyze_mentions", document, "acme", TaskPriority.NORMAL, 1, datetime.now(UTC))
+    task = Task("t-1", "analyze_mentions", document, "acme", TaskPriority.NORMAL, 1, 1740824430000)
     async with running(redis_url, mongo_uri) as runtime:
         handle = runtime.handlers["analyze_mentions"].handle
         first, repeated = await handle(task), await handle(task)
         assert first.result == repeated.result
         assert [len(result.outputs) for result in (first, repeated)] == [3, 3]
         same_chunk_other_task = await handle(
-            Task("t-2", "analyze_mentions", document, "acme", TaskPriority.NORMAL, 1, datetime.now(UTC))
+            Task("t-2", "analyze_mentions", document, "acme", TaskPriority.NORMAL, 1, 1740824430000)
         )
         assert same_chunk_other_task.result == first.result
         assert same_chunk_other_task.outputs == ()

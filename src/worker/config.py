@@ -51,16 +51,20 @@ class Settings(BaseSettings):
     queue_max_task_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 4 * 2**20
     queue_retry_base_sec: Annotated[float, Field(gt=0, le=600)] = 2.0
     queue_retry_max_sec: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    queue_brand_slots: Annotated[int, Field(ge=0, le=1000)] = 0
+    queue_type_slots: str = ""
     task_timeout_sec: Annotated[float, Field(ge=1, le=86400)] = 300.0
     drain_timeout_sec: Annotated[float, Field(ge=0, le=3600)] = 25.0
     heartbeat_interval_sec: Annotated[float, Field(ge=0.5, le=300)] = 5.0
     task_result_ttl_sec: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
+    worker_memory_limit_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 0
     dead_letters_max: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
 
     mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
     chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
+    consume_live_lists: bool = False
     redis_queue_prefix: str = "queue:brand:"
     redis_result_prefix: str = "result:brand:"
     brand_list_key: Annotated[str, Field(min_length=1, max_length=200)] = "brands:set"
@@ -87,9 +91,35 @@ class Settings(BaseSettings):
     def _mongo_scheme(cls, value: str | None) -> str | None:
         return _checked_url(value, ("mongodb", "mongodb+srv"))
 
+    @field_validator("queue_type_slots")
+    @classmethod
+    def _slots_per_type(cls, value: str) -> str:
+        _type_slots(value)
+        return value
+
+    @property
+    def brand_slots(self) -> int:
+        """Slots one brand may hold: as set, else three quarters, so that no brand has them all."""
+        return self.queue_brand_slots or max(1, self.queue_concurrency * 3 // 4)
+
+    @property
+    def type_slots(self) -> dict[str, int]:
+        return _type_slots(self.queue_type_slots)
+
     @property
     def platform_keys(self) -> PlatformKeys:
         return PlatformKeys(self.redis_queue_prefix, self.redis_result_prefix, self.brand_list_key)
+
+
+def _type_slots(text: str) -> dict[str, int]:
+    """`web_scan=2, probe=4` as a mapping."""
+    slots: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, count = part.partition("=")
+        if not name.strip() or not count.strip().isdigit() or int(count) < 1:
+            raise ValueError("must be a list such as web_scan=2,probe=4 with numbers from 1")
+        slots[name.strip()] = int(count)
+    return slots
 
 
 def _checked_url(value: str | None, schemes: tuple[str, ...]) -> str | None:

@@ -16,9 +16,11 @@ class WorkerError(Exception):
     retryable: ClassVar[bool] = False
     counts_attempt: ClassVar[bool] = True
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, not_before_sec: float | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.not_before_sec = not_before_sec
+        """Seconds before which another try is of no use, where whoever refused has said so."""
 
     def as_dict(self) -> dict[str, Any]:
         """The form that goes into dead letters, result records and problem documents."""

@@ -12,7 +12,16 @@ DELAYED: Final = "worker:delayed"
 DEAD: Final = "worker:dead"
 EVENTS: Final = "worker:events"
 STREAMS: Final = {priority: f"worker:tasks:{priority.value}" for priority in TaskPriority}
-PRIORITY_OF_STREAM: Final = {name.encode(): priority for priority, name in STREAMS.items()}
+"""The native queue: where producers add."""
+PARKED_STREAMS: Final = {priority: f"worker:unparked:{priority.value}" for priority in TaskPriority}
+"""Where a task that waited in a lane is held while it is executed; only the claim script adds to them."""
+LANE_INDEXES: Final = {priority: f"worker:lanes:{priority.value}" for priority in TaskPriority}
+"""Sorted sets: lanes that hold tasks, scored by when they were last served."""
+LANE_PREFIX: Final = "worker:lane:"
+DEDUP_PREFIX: Final = "worker:dedup:"
+_ALL: Final = [(name, priority) for names in (STREAMS, PARKED_STREAMS) for priority, name in names.items()]
+ALL_STREAMS: Final = tuple(name for name, _ in _ALL)
+PRIORITY_OF_STREAM: Final = {name.encode(): priority for name, priority in _ALL}
 
 
 def result(task_id: str) -> str:
@@ -43,14 +52,22 @@ class PlatformKeys:
     def chunks(self, slug: str) -> str:
         return f"{self.queue_prefix}{slug}:chunks"
 
+    def live(self, slug: str) -> str:
+        return f"data:brand:{slug}:mentions"
+
     def results(self, slug: str) -> str:
         return f"{self.result_prefix}{slug}:chunks"
 
     def meta(self, slug: str) -> str:
         return f"brand:{slug}:meta"
 
-    def slug_of_chunks(self, key: str) -> str | None:
-        """The slug in a chunk list's name, None when the name is of another kind."""
+    def batch_remaining(self, batch_id: str) -> str:
+        return f"batch:{batch_id}:remaining"
+
+    def slug_of(self, key: str) -> str | None:
+        """The brand in the name of a chunk list or live list, None when the name is of another kind."""
         if key.startswith(self.queue_prefix) and key.endswith(":chunks"):
             return key[len(self.queue_prefix) : -len(":chunks")] or None
+        if key.startswith("data:brand:") and key.endswith(":mentions"):
+            return key[len("data:brand:") : -len(":mentions")] or None
         return None

@@ -1,4 +1,4 @@
-"""One claimed entry from bytes to its outcome: check, route to the handler, decide between done, again and dead.
+"""From the bytes of a claimed entry to its outcome: check, route to the handler, decide between done, again and dead.
 
 Nothing here writes to Redis. The outcome is a list of commands that the queue writes together with the acknowledgement.
 """
@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from . import strictjson
+from .doors import door_of
 from .errors import DeadlinePassed, InvalidTask, TaskTimeout, WorkerError, WorkerLost
 from .handlers import HandlerResult, Registry
+from .keys import DEDUP_PREFIX, PlatformKeys
 from .logging import get_logger
-from .metrics import Metrics
 from .models import Task, TaskStatus
+from .pipeline.intake import batch_of
 from .queue_commands import Command
 from .queue_entries import DeadLetter, Delivery, Finished
 from .queue_outputs import QueueOutputs, failure
 from .retry_policy import RetryPolicy
-from .tasks import parse_task, task_id
-from .times import iso, parse_time
+from .tasks import brand_field, json_kind, parse_task, run_at, task_id
+from .times import iso_ms, to_ms
 
 log = get_logger(__name__)
 
 _HISTORY_MAX: Final = 20
 """Errors kept per task; more attempts than that are never allowed by default."""
-DOOR_TASK: Final = "analyze_mentions"
-"""What items of the platform's chunk lists are."""
 
 
 class Outcome(StrEnum):
@@ -42,16 +39,34 @@ class Outcome(StrEnum):
     FAILED = "failed"
     RETRIED = "retried"
     POSTPONED = "postponed"
+    DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """An execution that is over, and what is to be said of it."""
 
     finished: Finished
     outcome: Outcome
     type: str
-    error: WorkerError | None = None
+    error: Exception | None = None
+    dead: tuple[str, ...] = ()
+    """Codes of the dead letters written with it."""
+
+
+class Run:
+    """A checked task on its way through a slot. The worker watches it; `expired` says why it was cancelled."""
+
+    __slots__ = ("delivery", "document", "expired", "marked", "seconds", "started_ms", "task")
+
+    def __init__(self, delivery: Delivery, document: Any, task: Task, seconds: float) -> None:
+        self.delivery = delivery
+        self.document = document
+        self.task = task
+        self.seconds = seconds
+        """Longest time it may run."""
+        self.started_ms = 0
+        self.expired = False
+        self.marked = False
 
 
 class Processor:
@@ -61,196 +76,215 @@ class Processor:
         self,
         handlers: Registry,
         outputs: QueueOutputs,
-        metrics: Metrics,
+        keys: PlatformKeys,
         *,
         policy: RetryPolicy,
-        clock: Callable[[], datetime],
         rng: Random,
         task_timeout_sec: float,
         max_task_bytes: int,
-        brand_of_door: Callable[[str], str | None],
     ) -> None:
         self._handlers = handlers
         self._outputs = outputs
-        self._metrics = metrics
+        self._keys = keys
         self._policy = policy
-        self._clock = clock
         self._rng = rng
         self._timeout = task_timeout_sec
         self._max_bytes = max_task_bytes
-        self._brand_of_door = brand_of_door
 
     @property
     def task_types(self) -> list[str]:
         return sorted(self._handlers)
 
-    async def process(self, delivery: Delivery, begin: Callable[[Delivery, Task], None]) -> Execution:
-        """Run one execution to its end; `begin` is called when the task is known and its handler starts.
+    # -- before: is it a task, and is it its time? ---------------------------------------------------------------
 
-        Cancellation leaves the entry pending.
-        """
-        started = self._clock()
+    def prepare(self, delivery: Delivery) -> Run | Execution:
+        """Read and check a claimed entry: a run, or its outcome where it need not run. Never raises."""
         document: Any = None
         task: Task | None = None
+        now = self._outputs.now_ms()
         try:
             document = self._document(delivery)
             task = self._task(delivery, document)
-            due = self._due(delivery, document, started)
-            if due is not None:
-                return self._postponed(delivery, task, due)
-            self._check_turn(delivery, task, started)
-            begin(delivery, task)
-            result = await self._handle(task, started)
-            return self._succeeded(delivery, task, result, started)
-        except InvalidTask as error:
-            return self._dead(delivery, task, document, error, started)
+            if "runAt" in document:
+                due = run_at(document)
+                if due is not None and to_ms(due) > now:
+                    return self._postponed(delivery, task, to_ms(due))
+            seconds = self._timeout
+            if task.deadline_ms is not None:
+                if now >= task.deadline_ms:
+                    raise DeadlinePassed(f"deadline: {iso_ms(task.deadline_ms)} was over before the task could start")
+                seconds = min(seconds, (task.deadline_ms - now) / 1000)
+            if task.attempt > self._policy.max_attempts:
+                raise WorkerLost(
+                    f"the worker died or lost its lease {delivery.deliveries - 1} times while it ran this task"
+                )
+            return Run(delivery, document, task, seconds)
         except WorkerError as error:
-            return self._failed(delivery, task, document, error, started)
-        except Exception as error:  # noqa: BLE001 - a fault in a handler is the task's outcome, logged and retried
-            log.error("handler failed", exc=error, task_id=delivery.task_id, type=task.type if task else "?")
-            return self._failed(delivery, task, document, error, started)
-
-    # -- reading -----------------------------------------------------------------------------------------------
+            return self._dead(delivery, task, document, error, None)
 
     def _document(self, delivery: Delivery) -> Any:
-        if b"task" not in delivery.fields:
+        raw = delivery.raw
+        if raw is None:
             raise InvalidTask("task", "the stream entry has no field `task`")
-        size = len(delivery.raw)
-        if size > self._max_bytes:
-            raise InvalidTask("task", f"has {size:,} bytes, at most {self._max_bytes:,} are allowed")
-        return strictjson.loads(delivery.raw)
-
-    def _task(self, delivery: Delivery, document: Any) -> Task:
-        door = delivery.door
-        if door is None:
-            task = parse_task(
-                document,
-                fallback_id=delivery.task_id,
-                received_at=delivery.received_at,
-                stream_priority=delivery.priority,
-                attempt=delivery.attempt,
-            )
-            if task.type not in self._handlers:
-                raise InvalidTask("type", f"unknown type {task.type[:50]!r}, known: {', '.join(self.task_types)}")
-            return task
+        if len(raw) > self._max_bytes:
+            raise InvalidTask("task", f"has {len(raw):,} bytes, at most {self._max_bytes:,} are allowed")
+        document = strictjson.loads(raw)
         if not isinstance(document, dict):
-            raise InvalidTask("task", "must be a JSON object (an envelope, a chunk or a mention)")
-        return Task(
-            id=delivery.task_id,
-            type=DOOR_TASK,
-            payload=document,
-            brand=self._brand_of_door(door),
-            priority=delivery.priority,
-            attempt=delivery.attempt,
-            received_at=delivery.received_at,
-            door=door,
-        )
+            raise InvalidTask("task", f"must be a JSON object, not {json_kind(document)}")
+        return document
 
-    def _due(self, delivery: Delivery, document: Any, now: datetime) -> datetime | None:
-        """The moment a task asks for, when it is still to come."""
-        wanted = document.get("runAt") if delivery.door is None else None
-        if wanted is None:
-            return None
-        due = parse_time(wanted)
-        if due is None:
-            raise InvalidTask("runAt", "must be an ISO 8601 time or epoch milliseconds")
-        return due if due > now else None
-
-    def _check_turn(self, delivery: Delivery, task: Task, now: datetime) -> None:
-        if task.deadline is not None and now >= task.deadline:
-            raise DeadlinePassed(f"deadline: {iso(task.deadline)} was over before the task could start")
-        if task.attempt > self._policy.max_attempts:
-            raise WorkerLost(
-                f"the worker died or lost its lease {delivery.deliveries - 1} times while it ran this task"
+    def _task(self, delivery: Delivery, document: dict[str, Any]) -> Task:
+        key = delivery.door
+        found = None if key is None else door_of(key, self._keys)
+        if found is not None and not found[0].typed:
+            return Task(
+                id=delivery.task_id,
+                type=found[0].task_type or "",
+                payload=document,
+                brand=found[1],
+                priority=delivery.priority,
+                attempt=delivery.attempt,
+                received_ms=delivery.received_ms,
+                door=key,
             )
+        task = parse_task(
+            document,
+            fallback_id=delivery.task_id,
+            received_ms=delivery.received_ms,
+            stream_priority=delivery.priority,
+            attempt=delivery.attempt,
+            door=key,
+            door_type=found[0].task_type if found is not None else None,
+        )
+        if task.type not in self._handlers:
+            raise InvalidTask("type", f"unknown type {task.type[:50]!r}, known: {', '.join(self.task_types)}")
+        return task
 
-    async def _handle(self, task: Task, now: datetime) -> HandlerResult:
-        seconds = self._timeout
-        if task.deadline is not None:
-            seconds = min(seconds, (task.deadline - now).total_seconds())
+    # -- during ------------------------------------------------------------------------------------------------
+
+    async def perform(self, run: Run) -> Execution:
+        """Run the handler. Cancellation leaves the entry pending, unless the run has expired: that is an outcome."""
+        run.started_ms = self._outputs.now_ms()
         try:
-            async with asyncio.timeout(seconds):
-                return await self._handlers[task.type].handle(task)
-        except TimeoutError:
-            raise TaskTimeout(f"ran longer than {seconds:.0f} s") from None
+            result = await self._handlers[run.task.type].handle(run.task)
+            return self._succeeded(run, result)
+        except asyncio.CancelledError:
+            if not run.expired:
+                raise
+            current = asyncio.current_task()
+            if current is not None:
+                current.uncancel()
+            return self._failed(run, TaskTimeout(f"ran longer than {run.seconds:g} s"))
+        except InvalidTask as error:
+            return self._dead(run.delivery, run.task, run.document, error, run.started_ms)
+        except WorkerError as error:
+            return self._failed(run, error)
+        except Exception as error:  # noqa: BLE001 - a fault in a handler is the task's outcome, logged and retried
+            log.error("handler failed", exc=error, task_id=run.task.id, type=run.task.type)
+            return self._failed(run, error)
 
-    # -- outcomes ----------------------------------------------------------------------------------------------
+    # -- after -------------------------------------------------------------------------------------------------
 
-    def _succeeded(self, delivery: Delivery, task: Task, result: HandlerResult, started: datetime) -> Execution:
+    def _succeeded(self, run: Run, result: HandlerResult) -> Execution:
+        task, delivery = run.task, run.delivery
+        if result.result is not None:
+            try:
+                strictjson.check(result.result)
+            except ValueError as error:
+                raise RuntimeError(f"handler {task.type} returned no strict JSON: {error}") from error
         commands: list[Command] = [*result.outputs]
         for item in result.rejected:
-            error = {"code": InvalidTask.code, "message": item.reason, "retryable": False}
             letter = DeadLetter(
                 task=orjson.dumps(item.document),
                 reason=item.reason,
-                error=error,
+                error={"code": InvalidTask.code, "message": item.reason, "retryable": False},
                 type=task.type,
                 brand=task.brand or "",
                 attempts=task.attempt,
-                door=delivery.door,
-                task_id=task.id,
+                stream=delivery.stream.decode(),
             )
             commands.append(self._outputs.dead_letter(letter))
-            self._metrics.dead_letters.labels(InvalidTask.code).inc()
-        try:
-            strictjson.check(result.result)
-        except ValueError as error:
-            raise RuntimeError(f"handler {task.type} returned no strict JSON: {error}") from error
-        commands += self._outputs.record(task, TaskStatus.SUCCEEDED, started_at=started, result=result.result)
-        return Execution(Finished(delivery, tuple(commands)), Outcome.SUCCEEDED, task.type)
+        commands += self._counted_down(run.document, delivery)
+        commands += self._outputs.record(task, TaskStatus.SUCCEEDED, started_ms=run.started_ms, result=result.result)
+        dead = (InvalidTask.code,) * len(result.rejected)
+        return Execution(Finished(delivery, commands), Outcome.SUCCEEDED, task.type, None, dead)
 
-    def _postponed(self, delivery: Delivery, task: Task, due: datetime) -> Execution:
+    def duplicate(self, run: Run, first: str) -> Execution:
+        """The outcome of a task whose dedupKey another task had first."""
+        started = self._outputs.now_ms()
+        commands = self._outputs.record(
+            run.task, TaskStatus.SUCCEEDED, started_ms=started, result={"duplicateOf": first}
+        )
+        return Execution(Finished(run.delivery, commands), Outcome.DUPLICATE, run.task.type)
+
+    def _postponed(self, delivery: Delivery, task: Task, due_ms: int) -> Execution:
         commands = [
-            self._outputs.retry(delivery, due=due, attempts=task.attempt - 1, history=delivery.history),
-            *self._outputs.record(task, TaskStatus.QUEUED, started_at=None),
+            self._outputs.retry(delivery, due_ms=due_ms, attempts=task.attempt - 1, history=delivery.history),
+            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=None),
         ]
-        return Execution(Finished(delivery, tuple(commands)), Outcome.POSTPONED, task.type)
+        return Execution(Finished(delivery, commands), Outcome.POSTPONED, task.type)
 
-    def _failed(
-        self, delivery: Delivery, task: Task | None, document: Any, error: Exception, started: datetime
-    ) -> Execution:
+    def _failed(self, run: Run, error: Exception) -> Execution:
         """Again, where the error says that this can help and the task has attempts left; else dead."""
+        delivery, task = run.delivery, run.task
         record = failure(error)
         counts = not isinstance(error, WorkerError) or error.counts_attempt
-        if task is None or not record["retryable"] or (counts and self._policy.exhausted(task.attempt)):
-            return self._dead(delivery, task, document, error, started)
-        attempts = task.attempt if counts else task.attempt - 1
-        due = self._clock() + timedelta(seconds=self._policy.delay_sec(max(1, task.attempt), self._rng))
-        history = [*delivery.history, {**record, "at": iso(started), "attempt": task.attempt}][-_HISTORY_MAX:]
+        if not record["retryable"] or (counts and self._policy.exhausted(task.attempt)):
+            return self._dead(delivery, task, run.document, error, run.started_ms)
+        wait = self._policy.delay_sec(task.attempt, self._rng)
+        if isinstance(error, WorkerError) and error.not_before_sec is not None:
+            wait = max(wait, error.not_before_sec)
+        due_ms = self._outputs.now_ms() + wait * 1000
+        past = {**record, "at": iso_ms(run.started_ms), "attempt": task.attempt}
         commands = [
-            self._outputs.retry(delivery, due=due, attempts=attempts, history=history),
-            *self._outputs.record(task, TaskStatus.QUEUED, started_at=started, error=record),
+            self._outputs.retry(
+                delivery,
+                due_ms=due_ms,
+                attempts=task.attempt if counts else task.attempt - 1,
+                history=[*delivery.history, past][-_HISTORY_MAX:],
+            ),
+            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=run.started_ms, error=record),
         ]
-        return Execution(Finished(delivery, tuple(commands)), Outcome.RETRIED, task.type, _worker_error(error))
+        return Execution(Finished(delivery, commands), Outcome.RETRIED, task.type, error)
 
     def _dead(
-        self, delivery: Delivery, task: Task | None, document: Any, error: Exception, started: datetime
+        self, delivery: Delivery, task: Task | None, document: Any, error: Exception, started_ms: int | None
     ) -> Execution:
         record = failure(error)
-        attempt = task.attempt if task else delivery.attempt
         letter = DeadLetter(
-            task=delivery.raw,
+            task=delivery.raw or b"",
             reason=record["message"],
             error=record,
             type=task.type if task else _hint(document, "type", 100),
             brand=(task.brand if task else None) or self._hinted_brand(delivery, document),
-            attempts=attempt,
+            attempts=delivery.attempt,
+            stream=delivery.stream.decode(),
             door=delivery.door,
             task_id=task.id if task else delivery.task_id,
             history=delivery.history,
         )
         task = task or _nameless(delivery, document, letter.brand)
-        commands = (
+        commands = [
             self._outputs.dead_letter(letter),
-            *self._outputs.record(task, TaskStatus.FAILED, started_at=started, error=record),
-        )
-        self._metrics.dead_letters.labels(record["code"]).inc()
-        return Execution(Finished(delivery, commands), Outcome.FAILED, task.type, _worker_error(error))
+            *self._counted_down(document, delivery),
+            *self._outputs.record(task, TaskStatus.FAILED, started_ms=started_ms, error=record),
+        ]
+        if task.dedup_key is not None:  # what has failed for good may be sent again
+            commands.append(("DEL", f"{DEDUP_PREFIX}{task.dedup_key}"))
+        return Execution(Finished(delivery, commands), Outcome.FAILED, task.type, error, (record["code"],))
+
+    def _counted_down(self, document: Any, delivery: Delivery) -> list[Command]:
+        """An envelope that has ended, well or not, is one less of its aggregator's batch: once, with its outcome."""
+        batch = batch_of(document) if delivery.fields and delivery.door else None
+        return [] if batch is None else [("COUNT_DOWN", self._keys.batch_remaining(batch))]
 
     def _hinted_brand(self, delivery: Delivery, document: Any) -> str:
-        if delivery.door is not None:
-            return self._brand_of_door(delivery.door) or ""
-        return _hint(document, "brand", 200)
+        found = None if delivery.door is None else door_of(delivery.door, self._keys)
+        if found is not None and found[1] is not None:
+            return found[1]
+        with contextlib.suppress(InvalidTask):
+            return (brand_field(document.get("brand")) if isinstance(document, dict) else None) or ""
+        return ""
 
 
 def _nameless(delivery: Delivery, document: Any, brand: str) -> Task:
@@ -266,20 +300,11 @@ def _nameless(delivery: Delivery, document: Any, brand: str) -> Task:
         brand=brand or None,
         priority=delivery.priority,
         attempt=delivery.attempt,
-        received_at=delivery.received_at,
-        door=delivery.door,
+        received_ms=delivery.received_ms,
     )
 
 
 def _hint(document: Any, name: str, limit: int) -> str:
     """A field of a document that failed its check, for the operator's eyes; empty when it is of no use."""
     value = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(value, str):
-        return ""
-    with contextlib.suppress(UnicodeEncodeError):
-        return value[:limit].encode("utf-8").decode("utf-8")
-    return ""
-
-
-def _worker_error(error: Exception) -> WorkerError | None:
-    return error if isinstance(error, WorkerError) else None
+    return value[:limit] if isinstance(value, str) else ""

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from . import keys
 from .models import TaskPriority
 from .queue_commands import Command
-from .tasks import entry_time
+
+_NO_FIELDS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Delivery:
-    """One claimed stream entry. `deliveries` counts this one and the ones before it."""
+    """One claimed stream entry. `deliveries` counts this one and the ones before it; `raw` is None without a task."""
 
     stream: bytes
     entry_id: bytes
-    fields: Mapping[bytes, bytes]
+    raw: bytes | None
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    """The entry's other fields: what the worker itself noted on a retry, or what a producer added."""
     deliveries: int = 1
+    lane: str = ""
+    """The lane it waited in, empty when it came straight from its stream."""
 
     @property
     def priority(self) -> TaskPriority:
         return keys.PRIORITY_OF_STREAM[self.stream]
-
-    @property
-    def raw(self) -> bytes:
-        return self.fields.get(b"task", b"")
 
     @property
     def door(self) -> str | None:
@@ -40,24 +41,36 @@ class Delivery:
     @property
     def attempt(self) -> int:
         """Number of this execution, earlier retries and executions cut short included."""
-        return self._count(b"attempts") + self.deliveries
+        return self.attempts_before + self.deliveries
+
+    @property
+    def attempts_before(self) -> int:
+        """Attempts under earlier entries of the same task."""
+        if not self.fields:
+            return 0
+        value = self.fields.get(b"attempts", b"0")
+        return int(value) if value.isdigit() and len(value) < 6 else 0
 
     @property
     def task_id(self) -> str:
-        """Id of a task that names none: the same at every delivery and retry."""
+        """Id of a task that names none: the same at every delivery, retry and wait in a lane."""
         given = self.fields.get(b"id")
         if given:
             return given.decode("utf-8", "replace")
         return f"{self.priority.value}-{self.entry_id.decode()}"
 
     @property
-    def received_at(self) -> datetime:
-        """When the task first reached the queue (a retry carries the time of the first entry along)."""
-        first = self.fields.get(b"first", self.entry_id)
-        try:
-            return entry_time(first.decode())
-        except (ValueError, OverflowError, OSError):  # a producer's own field "first"
-            return entry_time(self.entry_id.decode())
+    def first(self) -> bytes:
+        """Id of the task's first entry."""
+        return self.fields.get(b"first") or self.entry_id
+
+    @property
+    def received_ms(self) -> int:
+        """Epoch milliseconds at which the task first reached the queue: stream ids begin with them."""
+        head = self.first.partition(b"-")[0]
+        if not head.isdigit() or len(head) > 14:  # a producer's own field of that name
+            head = self.entry_id.partition(b"-")[0]
+        return int(head)
 
     @property
     def history(self) -> list[Any]:
@@ -68,17 +81,20 @@ class Delivery:
             past = []
         return past if isinstance(past, list) else []
 
-    def _count(self, name: bytes) -> int:
-        value = self.fields.get(name, b"0")
-        return int(value) if value.isdigit() and len(value) < 6 else 0
+
+def read_entry(stream: bytes, entry_id: bytes, flat: Sequence[bytes], deliveries: int = 1, lane: str = "") -> Delivery:
+    """A delivery from an entry's fields as Redis sends them."""
+    if len(flat) == 2 and flat[0] == b"task":
+        return Delivery(stream, entry_id, flat[1], _NO_FIELDS, deliveries, lane)
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Delivery(stream, entry_id, fields.pop(b"task", None), fields, deliveries, lane)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An execution that is over, with everything to write when it is acknowledged."""
 
     delivery: Delivery
-    commands: tuple[Command, ...]
+    commands: Sequence[Command]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,7 @@ class DeadLetter:
     type: str = ""
     brand: str = ""
     attempts: int = 1
+    stream: str = ""
     door: str | None = None
     task_id: str = ""
     history: Sequence[Any] = ()
@@ -98,9 +115,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Sizes of the queue now. `waiting` does not count what is being executed."""
+    """Sizes of the queue now. `waiting` (in streams and lanes) does not count what is being executed."""
 
     waiting: Mapping[TaskPriority, int]
+    parked: int
     in_flight: int
     delayed: int
     dead: int
+    oldest_ms: Mapping[TaskPriority, int | None]
+    """Epoch milliseconds at which the oldest waiting entry of a stream arrived."""

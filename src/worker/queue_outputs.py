@@ -5,8 +5,8 @@ The queue writes them in the transaction that acknowledges the task.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -16,69 +16,87 @@ from .errors import WorkerError
 from .models import Task, TaskStatus
 from .queue_commands import Command, Word
 from .queue_entries import DeadLetter, Delivery
-from .times import iso
+from .times import iso_ms
+
+_OVER = (TaskStatus.SUCCEEDED, TaskStatus.FAILED)
+
+
+def wall_ms() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 class QueueOutputs:
     """Builds the commands; its settings are the same for every task of a process."""
 
     def __init__(
-        self, *, worker_id: str, clock: Callable[[], datetime], dead_letters_max: int, result_ttl_sec: int
+        self,
+        *,
+        worker_id: str,
+        dead_letters_max: int,
+        result_ttl_sec: int,
+        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._worker_id = worker_id
-        self._clock = clock
+        self.now_ms = now_ms
         self._dead_max = dead_letters_max
-        self._result_ttl = result_ttl_sec
+        self._result_ttl = str(result_ttl_sec).encode()
 
     def record(
         self,
         task: Task,
         status: TaskStatus,
         *,
-        started_at: datetime | None,
+        started_ms: int | None,
         result: Any = None,
         error: Mapping[str, Any] | None = None,
     ) -> list[Command]:
         """The result record, and the event when the task is over."""
-        now = self._clock()
-        over = status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED)
+        over = status in _OVER
+        finished = iso_ms(self.now_ms()) if over else None
         record: dict[str, Any] = {
             "id": task.id,
             "type": task.type,
-            "status": status,
+            "status": status.value,
             "attempts": task.attempt,
-            "queuedAt": iso(task.received_at),
-            "startedAt": iso(started_at) if started_at else None,
-            "finishedAt": iso(now) if over else None,
+            "queuedAt": iso_ms(task.received_ms),
+            "startedAt": None if started_ms is None else iso_ms(started_ms),
+            "finishedAt": finished,
         }
         if result is not None:
             record["result"] = result
         if error is not None:
             record["error"] = error
-        commands: list[Command] = [("SET", keys.result(task.id), orjson.dumps(record), "EX", self._result_ttl)]
+        commands: list[Command] = [(b"SET", keys.result(task.id), orjson.dumps(record), b"EX", self._result_ttl)]
         if over:
-            event = {name: record[name] for name in ("id", "type", "status", "attempts", "finishedAt")}
-            commands.append(("PUBLISH", keys.EVENTS, orjson.dumps({**event, "brand": task.brand})))
+            event = {
+                "id": task.id,
+                "type": task.type,
+                "brand": task.brand,
+                "status": status.value,
+                "attempts": task.attempt,
+                "finishedAt": finished,
+            }
+            commands.append((b"PUBLISH", keys.EVENTS, orjson.dumps(event)))
         return commands
 
-    def retry(self, delivery: Delivery, *, due: datetime, attempts: int, history: Sequence[Any]) -> Command:
-        """The task again at `due`, remembering its id, first arrival, attempts and errors."""
-        first = delivery.fields.get(b"first", delivery.entry_id)
-        fields: list[bytes] = [b"task", delivery.raw, b"id", delivery.task_id.encode(), b"first", first]
+    def retry(self, delivery: Delivery, *, due_ms: float, attempts: int, history: Sequence[Any]) -> Command:
+        """The task again at `due_ms`, remembering its id, first arrival, attempts and errors."""
+        fields: list[bytes] = [b"task", delivery.raw or b"", b"id", delivery.task_id.encode(), b"first", delivery.first]
         fields += [b"attempts", str(attempts).encode(), b"history", orjson.dumps(list(history))]
         if delivery.door:
             fields += [b"door", delivery.door.encode()]
-        member = delayed_member(delivery.stream.decode(), fields)
-        return ("ZADD", keys.DELAYED, f"{due.timestamp():.3f}", member)
+        member = delayed_member(keys.STREAMS[delivery.priority], fields)
+        return ("ZADD", keys.DELAYED, f"{due_ms / 1000:.3f}", member)
 
     def dead_letter(self, letter: DeadLetter) -> Command:
         words: list[Word] = [
             "XADD", keys.DEAD, "MAXLEN", "~", self._dead_max, "*",
             "task", letter.task, "type", letter.type, "brand", letter.brand,
             "reason", letter.reason.encode("utf-8", "backslashreplace"), "error", orjson.dumps(dict(letter.error)),
-            "attempts", letter.attempts, "at", iso(self._clock()), "worker", self._worker_id,
+            "attempts", letter.attempts, "at", iso_ms(self.now_ms()), "worker", self._worker_id,
         ]  # fmt: skip
-        for name, value in (("id", letter.task_id), ("door", letter.door)):
+        for name, value in (("id", letter.task_id), ("stream", letter.stream), ("door", letter.door)):
             if value:
                 words += [name, value]
         if letter.history:

@@ -1,4 +1,4 @@
-"""The run loop: keeps the slots full, acknowledges in batches, renews leases, takes over, drains.
+"""The run loop: keeps the slots full, lets nobody wait behind a crowd, acknowledges in batches, takes over, drains.
 
 Loops that must go on for ever are supervised: an outage of Redis is said once when it begins and once when it ends.
 """
@@ -9,50 +9,53 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from .admission import Admission
 from .errors import QueueUnavailable, StorageUnavailable, WorkerError
+from .gates import Gates
+from .lease_keeper import LeaseKeeper
 from .list_doors import ListDoors
 from .logging import get_logger
 from .metrics import Metrics
-from .models import Task
-from .processor import Execution, Outcome, Processor
+from .processor import Execution, Outcome, Processor, Run
 from .queue_consumer import TaskQueue
 from .queue_entries import Delivery
+from .redis_client import MAX_BLOCK_SEC
+from .slots import Slots
 
 log = get_logger(__name__)
 
-_IDLE_POLL_SEC: Final = 0.1
-"""How often the platform's lists are looked at. Reading many lists cannot block atomically, so this one is a poll."""
-_TICK_SEC: Final = 0.25
+_LISTS_EVERY_SEC: Final = 0.1
+"""How often the platform's lists are looked at. Many lists cannot be waited for atomically, so this is a poll."""
+_PROMOTE_EVERY_SEC: Final = 0.1
+_WATCH_EVERY_SEC: Final = 0.1
+_MARK_AFTER_MS: Final = 500
+"""A task that takes longer is shown as running; for the others a second write per task would be waste."""
 _RECLAIM_EVERY_SEC: Final = 1.0
-_DEPTH_EVERY_SEC: Final = 5.0
-_MARK_AFTER_SEC: Final = 0.5
-_FINISH_BATCH: Final = 100
-_BACKOFF_MAX_SEC: Final = 5.0
-_STORAGE_PAUSE_SEC: Final = 1.0
-"""How long claiming rests after MongoDB failed, before one task is tried again."""
-_MAX_BACKLOG_FOR_LISTS: Final = 1_000
-"""Items stay in their producers' lists while this many tasks wait: order between brands is kept there."""
+_DEPTH_EVERY_SEC: Final = 2.0
+_FINISH_BATCH: Final = 200
+_FINISHED_MAX: Final = 2_000
+"""Executions that wait for their acknowledgement before claiming rests: Redis is slower than the tasks."""
+_BACKOFF_MAX_SEC: Final = 1.0
+_LOOK_AHEAD: Final = 100
+_LOOK_AHEAD_REST: Final = 3
+"""Looking past a crowd may take a quarter of the claim loop's time: it rests three times as long as it took."""
+_PARKED_POLL_SEC: Final = 0.05
+"""Blocking reads see new tasks, not lanes: while some wait in lanes, the loop looks again after this."""
+_AHEAD_SEC: Final = 0.002
+"""Work to have at hand per slot: about two round trips, so that slots of short tasks do not wait for Redis."""
 
 
 class WorkerState(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
+    STANDBY = "standby"
     REDIS_LOST = "redis_lost"
     STORAGE_LOST = "storage_lost"
+    MEMORY_FULL = "memory_full"
     DRAINING = "draining"
-    STOPPED = "stopped"
-
-
-@dataclass(slots=True)
-class _Slot:
-    delivery: Delivery
-    job: asyncio.Task[None]
-    task: Task | None = None
-    marked: bool = False
 
 
 class QueueWorker:
@@ -64,31 +67,34 @@ class QueueWorker:
         processor: Processor,
         lists: ListDoors,
         metrics: Metrics,
+        admission: Admission,
+        gates: Gates,
+        keeper: Callable[[Callable[[], list[Delivery]], Callable[[list[Delivery]], None]], LeaseKeeper],
         *,
         concurrency: int,
-        lease_sec: float,
-        heartbeat_sec: float,
         drain_sec: float,
-        storage_ping: Callable[[], Awaitable[None]],
     ) -> None:
         self._queue = queue
         self._processor = processor
         self._lists = lists
         self._metrics = metrics
-        self._concurrency = concurrency
-        self._lease_sec = lease_sec
-        self._heartbeat_sec = heartbeat_sec
+        self._admission = admission
+        self._gates = gates
+        self._make_keeper = keeper
         self._drain_sec = drain_sec
-        self._storage_ping = storage_ping
-        self._slots: dict[tuple[bytes, bytes], _Slot] = {}
+        self._slots = Slots(concurrency, self._execute)
+        self._held: dict[tuple[bytes, bytes], Delivery] = {}
+        """All that Redis holds under our name: waiting here, running, or over and not yet acknowledged."""
+        self._runs: dict[tuple[bytes, bytes], Run] = {}
         self._done: list[Execution] = []
         self._done_event = asyncio.Event()
-        self._slot_free = asyncio.Event()
+        self._room_event = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._storage_down = False
+        self._flushing = asyncio.Lock()
         self._outages: set[str] = set()
         self._started = False
-        self._flushing = asyncio.Lock()
+        self._mean_sec = 0.05
+        self._parked = 0
 
     @property
     def state(self) -> WorkerState:
@@ -96,47 +102,49 @@ class QueueWorker:
             return WorkerState.DRAINING
         if self._outages:
             return WorkerState.REDIS_LOST
-        if self._storage_down:
-            return WorkerState.STORAGE_LOST
+        if self._gates.closed is not None:
+            return WorkerState(self._gates.closed)
         return WorkerState.RUNNING if self._started else WorkerState.STARTING
 
     @property
     def in_flight(self) -> int:
-        return len(self._slots)
+        return len(self._slots.running)
 
     def stop(self) -> None:
         """Stop claiming; what runs is finished or given back within the drain time."""
         self._stopping.set()
-        self._slot_free.set()
+        self._room_event.set()
 
     async def stopped_early(self) -> None:
         """Returns when `stop()` was called."""
         await self._stopping.wait()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        keeper = self._make_keeper(
+            lambda: list(self._held.values()), lambda lost: _to_loop(loop, self._leases_lost, lost)
+        )
         loops = {
             "claim": self._claim_once,
             "finish": self._finish_once,
-            "running": self._mark_once,
-            "leases": self._renew_once,
+            "watch": self._watch_once,
             "reclaim": self._reclaim_once,
             "promote": self._promote_once,
             "lists": self._lists_once,
-            "heartbeat": self._beat_once,
             "depth": self._depth_once,
+            "gates": self._gates.look,
         }
-        jobs = [asyncio.create_task(self._for_ever(name, step), name=name) for name, step in loops.items()]
+        self._slots.start()
+        keeper.start()
+        jobs = {name: asyncio.create_task(self._for_ever(name, step), name=name) for name, step in loops.items()}
         try:
             await self._stopping.wait()
-            # Loops that only bring work end at once; leases and acknowledgements go on during the drain.
-            ending = [job for job in jobs if job.get_name() not in ("finish", "leases", "heartbeat")]
-            await _cancel(ending)
+            # Loops that only bring work end at once; acknowledgements go on during the drain.
+            await _cancel([job for name, job in jobs.items() if name not in ("finish", "watch")])
             await self._drain()
         finally:
-            await _cancel(jobs)
-            await self._leave()
-
-    # -- the loops ---------------------------------------------------------------------------------------------
+            await _cancel(list(jobs.values()))
+            await self._leave(keeper)
 
     async def _for_ever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         failures = 0
@@ -154,7 +162,7 @@ class QueueWorker:
                     failures = 0
                     self._back(name)
                 continue
-            await asyncio.sleep(min(_BACKOFF_MAX_SEC, 0.1 * 2 ** min(failures, 6)))
+            await asyncio.sleep(min(_BACKOFF_MAX_SEC, 0.05 * 2 ** min(failures, 5)))
 
     def _lost(self, loop: str, error: QueueUnavailable) -> None:
         if not self._outages:
@@ -168,73 +176,168 @@ class QueueWorker:
             if not self._outages:
                 log.info("Redis is available again")
 
+    # -- claiming ----------------------------------------------------------------------------------------------
+
     async def _claim_once(self) -> None:
         if not self._started:
             await self._queue.ensure_groups()
             self._started = True
-        if self._storage_down:
-            await self._await_storage()
-        free = self._concurrency - len(self._slots)
-        if free <= 0:
-            self._slot_free.clear()
-            await self._slot_free.wait()
+        if self._gates.closed is not None:
+            await self._gates.opened()
             return
-        deliveries = await self._queue.claim(free)
+        room = self._room()
+        if room <= 0:
+            await self._without_room()
+            return
+        full = self._admission.full_lanes()
+        deliveries = await self._queue.claim(room, full_lanes=full)
         if not deliveries:
-            deliveries = await self._queue.wait(free)
-        self._start(deliveries)
+            deliveries = await self._queue.wait(room, _PARKED_POLL_SEC if full or self._parked else MAX_BLOCK_SEC)
+        await self._admit(deliveries)
 
-    async def _await_storage(self) -> None:
-        try:
-            await self._storage_ping()
-        except StorageUnavailable:
-            await asyncio.sleep(_STORAGE_PAUSE_SEC)
+    def _room(self) -> int:
+        if len(self._done) >= _FINISHED_MAX:
+            return 0
+        size = self._slots.size
+        ahead = min(size, int(size * _AHEAD_SEC / self._mean_sec))
+        return size + ahead - self._slots.inside
+
+    async def _without_room(self) -> None:
+        """All slots are taken. Look past those who wait for them, in case somebody else stands behind a crowd."""
+        self._room_event.clear()
+        if self._admission.sees_brands and len(self._done) < _FINISHED_MAX:
+            began = time.monotonic()
+            deliveries = await self._queue.claim(_LOOK_AHEAD, lanes=False)
+            if deliveries:
+                await self._admit(deliveries, room=False)
+                rest = _LOOK_AHEAD_REST * (time.monotonic() - began)
+            else:
+                rest = MAX_BLOCK_SEC
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room_event.wait(), max(rest, 0.005))
             return
-        self._storage_down = False
-        log.info("MongoDB is available again")
+        await self._room_event.wait()
 
-    def _start(self, deliveries: Sequence[Delivery]) -> None:
-        now = time.time()
+    async def _admit(self, deliveries: Sequence[Delivery], *, room: bool = True) -> None:
+        parking: list[tuple[Delivery, str]] = []
+        keyed: list[Run] = []
         for delivery in deliveries:
             key = (delivery.stream, delivery.entry_id)
-            if key in self._slots:  # our own lease ran out while it runs here: the running execution keeps it
+            if key in self._held:  # our own lease ran out while we hold it: what is here goes on
                 continue
-            waited = max(0.0, now - delivery.received_at.timestamp())
-            self._metrics.wait_seconds.labels(delivery.priority.value).observe(waited)
-            self._slots[key] = _Slot(delivery, asyncio.create_task(self._execute(delivery)))
-        self._metrics.in_flight.set(len(self._slots))
+            prepared = self._processor.prepare(delivery)
+            if isinstance(prepared, Execution):
+                self._held[key] = delivery
+                self._over(prepared)
+                continue
+            lane = self._admission.lane(prepared.task, room=room)
+            if lane is not None:
+                parking.append((delivery, lane))
+            elif prepared.task.dedup_key is not None:
+                self._held[key] = delivery
+                keyed.append(prepared)
+            else:
+                self._enter(prepared, first=not room)
+        if keyed:
+            await self._admit_first(keyed)
+        if parking:
+            self._parked += len(parking)
+            self._metrics.parked.inc(await self._queue.park(parking))
 
-    async def _execute(self, delivery: Delivery) -> None:
-        began = time.monotonic()
+    async def _admit_first(self, runs: Sequence[Run]) -> None:
+        """Of tasks with one dedupKey only the first is run."""
         try:
-            execution = await self._processor.process(delivery, self._begin)
+            firsts = await self._queue.firsts([run.task for run in runs])
+        except QueueUnavailable:
+            for run in runs:  # left pending: the lease brings them back
+                self._held.pop((run.delivery.stream, run.delivery.entry_id), None)
+            raise
+        for run, first in zip(runs, firsts, strict=True):
+            if first == run.task.id:
+                self._enter(run)
+            else:
+                self._over(self._processor.duplicate(run, first))
+
+    def _enter(self, run: Run, *, first: bool = False) -> None:
+        key = (run.delivery.stream, run.delivery.entry_id)
+        self._held[key] = run.delivery
+        self._runs[key] = run
+        self._admission.enter(run.task)
+        self._slots.add(run, first=first)
+
+    # -- executing ---------------------------------------------------------------------------------------------
+
+    async def _execute(self, run: Run) -> None:
+        key = (run.delivery.stream, run.delivery.entry_id)
+        began = time.perf_counter()
+        try:
+            execution = await self._processor.perform(run)
+        except asyncio.CancelledError:
+            # The lease was lost (another worker has the task) or the drain is over (it is given back).
+            if key not in self._held and not self._stopping.is_set():
+                current = asyncio.current_task()
+                if current is not None:
+                    current.uncancel()
+                return
+            raise
         except Exception as error:  # noqa: BLE001
             # A fault of the processor itself: the entry stays pending, and the next lease counts as an attempt.
-            log.error("an execution broke, its lease will run out", exc=error, task_id=delivery.task_id)
-            self._forget(delivery)
+            log.error("an execution broke, its lease will run out", exc=error, task_id=run.task.id)
+            self._held.pop(key, None)
             return
-        self._metrics.task_seconds.labels(execution.type).observe(time.monotonic() - began)
-        if isinstance(execution.error, StorageUnavailable) and not self._storage_down:
-            self._storage_down = True
-            log.warning("MongoDB is not available, claiming rests", problem=execution.error.message)
+        finally:
+            self._runs.pop(key, None)
+            self._admission.leave(run.task)
+            self._room_event.set()
+        seconds = time.perf_counter() - began
+        self._mean_sec += 0.02 * (seconds - self._mean_sec)
+        tasks = self._metrics.tasks
+        tasks.ran(run.task.type, seconds)
+        tasks.waited(run.task.priority, max(0, run.started_ms - run.task.received_ms) / 1000)
+        if isinstance(execution.error, StorageUnavailable):
+            self._gates.storage_failed(execution.error)
+        self._over(execution)
+
+    def _over(self, execution: Execution) -> None:
         self._done.append(execution)
         self._done_event.set()
 
-    def _begin(self, delivery: Delivery, task: Task) -> None:
-        slot = self._slots.get((delivery.stream, delivery.entry_id))
-        if slot is not None:
-            slot.task = task
+    async def _watch_once(self) -> None:
+        """Stop what has run too long; say "running" of what takes a while."""
+        await asyncio.sleep(_WATCH_EVERY_SEC)
+        now = self._queue.now_ms()
+        slow: list[Run] = []
+        for run in self._slots.running:
+            age = now - run.started_ms
+            if run.started_ms and age > run.seconds * 1000 and not run.expired:
+                run.expired = True
+                self._slots.cancel(run)
+            elif run.started_ms and age > _MARK_AFTER_MS and not run.marked:
+                slow.append(run)
+        self._metrics.tasks.in_flight = dict(self._admission.types)
+        if slow:
+            async with self._flushing:  # never after the final record of the same task
+                over = {id(one.finished.delivery) for one in self._done}
+                slow = [run for run in slow if id(run.delivery) not in over and self._is_held(run.delivery)]
+                await self._queue.mark_running([(run.task, run.started_ms) for run in slow])
+                for run in slow:
+                    run.marked = True
 
-    async def _mark_once(self) -> None:
-        """Say "running" of tasks that take a while; for the others a second write per task would be waste."""
-        await asyncio.sleep(_MARK_AFTER_SEC)
-        async with self._flushing:  # never after the final record of the same task
-            busy = [slot for slot in self._slots.values() if slot.task is not None and not slot.marked]
-            over = {id(one.finished.delivery) for one in self._done}
-            busy = [slot for slot in busy if id(slot.delivery) not in over]
-            await self._queue.mark_running([slot.task for slot in busy if slot.task is not None])
-            for slot in busy:
-                slot.marked = True
+    def _is_held(self, delivery: Delivery) -> bool:
+        return (delivery.stream, delivery.entry_id) in self._held
+
+    def _leases_lost(self, lost: Sequence[Delivery]) -> None:
+        over = {id(one.finished.delivery) for one in self._done}
+        for delivery in lost:
+            key = (delivery.stream, delivery.entry_id)
+            run = self._runs.get(key)
+            if key not in self._held or id(delivery) in over or run is None:
+                continue  # acknowledged in the meantime, or about to be: the script decides who was first
+            log.warning("a lease was lost, the execution is stopped", task_id=run.task.id)
+            self._held.pop(key, None)
+            self._slots.cancel(run)
+
+    # -- acknowledging -----------------------------------------------------------------------------------------
 
     async def _finish_once(self) -> None:
         await self._done_event.wait()
@@ -245,109 +348,100 @@ class QueueWorker:
         async with self._flushing:
             while self._done:
                 batch = self._done[:_FINISH_BATCH]
-                answers = await self._acknowledge(batch)
+                try:
+                    answers = await self._queue.finish([execution.finished for execution in batch])
+                except QueueUnavailable:
+                    self._done_event.set()  # still to be acknowledged: repeating is safe, forgetting is not
+                    raise
                 del self._done[: len(batch)]
                 for execution, answer in zip(batch, answers, strict=True):
                     self._settle(execution, answer)
-
-    async def _acknowledge(self, batch: Sequence[Execution]) -> list[str]:
-        try:
-            return await self._queue.finish([execution.finished for execution in batch])
-        except QueueUnavailable:
-            self._done_event.set()  # still to be acknowledged: repeating is safe, forgetting is not
-            raise
+                self._room_event.set()
 
     def _settle(self, execution: Execution, answer: str) -> None:
         delivery = execution.finished.delivery
-        self._slots.pop((delivery.stream, delivery.entry_id), None)
-        self._slot_free.set()
-        self._metrics.in_flight.set(len(self._slots))
+        self._held.pop((delivery.stream, delivery.entry_id), None)
         if answer == "ok":
-            self._metrics.tasks.labels(execution.type, execution.outcome.value).inc()
-            if execution.outcome is Outcome.FAILED and execution.error is not None:
-                log.warning(
-                    "task dead-lettered", task_id=delivery.task_id, type=execution.type, reason=execution.error.message
-                )
-            elif execution.outcome is Outcome.RETRIED and execution.error is not None:
-                log.info("task will be tried again", task_id=delivery.task_id, reason=execution.error.message)
+            self._metrics.tasks.ended(execution.type, execution.outcome.value)
+            for code in execution.dead:
+                self._metrics.dead_letters.labels(code).inc()
+            if execution.error is not None:
+                say = log.warning if execution.outcome is Outcome.FAILED else log.info
+                what = "task dead-lettered" if execution.outcome is Outcome.FAILED else "task will be tried again"
+                say(what, task_id=delivery.task_id, type=execution.type, reason=str(execution.error))
         elif answer == "lost":
-            self._metrics.tasks.labels(execution.type, "superseded").inc()
+            self._metrics.tasks.ended(execution.type, "superseded")
             log.warning("another worker has finished this task first", task_id=delivery.task_id)
         else:
-            self._metrics.tasks.labels(execution.type, "failed").inc()
+            self._metrics.tasks.ended(execution.type, Outcome.FAILED.value)
             self._metrics.dead_letters.labels("OUTPUT_FAILED").inc()
             log.error("Redis refused an output, the task is in the dead letters", task_id=delivery.task_id, why=answer)
 
-    async def _renew_once(self) -> None:
-        await asyncio.sleep(self._lease_sec / 3)
-        lost = await self._queue.renew([slot.delivery for slot in self._slots.values()])
-        for delivery in lost:
-            slot = self._slots.get((delivery.stream, delivery.entry_id))
-            if slot is not None and not slot.job.done():
-                log.warning("a lease was lost, the execution is stopped", task_id=delivery.task_id)
-                slot.job.cancel()
-                self._forget(delivery)
-
-    def _forget(self, delivery: Delivery) -> None:
-        self._slots.pop((delivery.stream, delivery.entry_id), None)
-        self._slot_free.set()
+    # -- housekeeping ------------------------------------------------------------------------------------------
 
     async def _reclaim_once(self) -> None:
         await asyncio.sleep(_RECLAIM_EVERY_SEC)
-        free = self._concurrency - len(self._slots)
-        if free <= 0 or self._storage_down:
+        free = self._slots.size - self._slots.inside
+        if free <= 0 or not self._started or self._gates.closed is not None:
             return
         taken = await self._queue.reclaim(free)
         if taken:
             self._metrics.reclaimed.inc(len(taken))
-            log.info("took over tasks whose worker is gone", count=len(taken))
-            self._start(taken)
+            log.info("took over tasks whose worker is gone or has given them back", count=len(taken))
+            await self._admit(taken)
 
     async def _promote_once(self) -> None:
-        await asyncio.sleep(_TICK_SEC)
-        while await self._queue.promote():
+        await asyncio.sleep(_PROMOTE_EVERY_SEC)
+        while self._gates.closed != "standby" and await self._queue.promote():
             pass
 
     async def _lists_once(self) -> None:
-        await asyncio.sleep(_IDLE_POLL_SEC)
-        await self._lists.take(self._queue, limit=_MAX_BACKLOG_FOR_LISTS)
-
-    async def _beat_once(self) -> None:
-        # Lives over one missed beat, as the platform's own workers do.
-        await self._queue.beat(max(2 * self._heartbeat_sec, self._heartbeat_sec + 5))
-        await asyncio.sleep(self._heartbeat_sec)
+        await asyncio.sleep(_LISTS_EVERY_SEC)
+        if self._gates.closed is None:
+            await self._lists.take(self._queue, limit=max(20, 4 * self._slots.size))
 
     async def _depth_once(self) -> None:
         depth = await self._queue.depth()
-        self._metrics.set_depths(depth.waiting, depth.delayed, depth.dead)
+        self._parked = depth.parked
+        now = self._queue.now_ms()
+        ages = {
+            priority: 0.0 if oldest is None else max(0.0, (now - oldest) / 1000)
+            for priority, oldest in depth.oldest_ms.items()
+        }
+        self._metrics.set_depths(depth.waiting, ages, parked=depth.parked, delayed=depth.delayed, dead=depth.dead)
         await asyncio.sleep(_DEPTH_EVERY_SEC)
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        jobs = [slot.job for slot in self._slots.values()]
-        if jobs:
-            log.info("draining", running=len(jobs), seconds=self._drain_sec)
-            _, unfinished = await asyncio.wait(jobs, timeout=self._drain_sec)
-            await _cancel(unfinished)
+        for run in self._slots.withdraw():
+            self._runs.pop((run.delivery.stream, run.delivery.entry_id), None)
+        if self.in_flight:
+            log.info("draining", running=self.in_flight, seconds=self._drain_sec)
+        await self._slots.finish(self._drain_sec)
 
-    async def _leave(self) -> None:
+    async def _leave(self, keeper: LeaseKeeper) -> None:
         """Acknowledge what is done, give back the rest, sign off. A Redis that is down cannot keep us from ending."""
+        keeper.stop()
         try:
             await self._flush()
             given_back = await self._queue.release_everything()
             if given_back:
                 log.info("gave tasks back to the queue", count=given_back)
             await self._queue.forget_consumer()
+            await asyncio.to_thread(keeper.join)
             await self._queue.stop_beating()
         except WorkerError as error:
             log.warning("could not sign off; leases will run out instead", problem=error.message)
-        self._slots.clear()
+        self._held.clear()
 
 
-async def _cancel(jobs: Sequence[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:
+def _to_loop(loop: asyncio.AbstractEventLoop, call: Callable[[list[Delivery]], None], lost: list[Delivery]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to tell
+        loop.call_soon_threadsafe(call, lost)
+
+
+async def _cancel(jobs: Sequence[asyncio.Task[None]]) -> None:
     for job in jobs:
         job.cancel()
-    for job in jobs:
-        with contextlib.suppress(asyncio.CancelledError):
-            await job
+    await asyncio.gather(*jobs, return_exceptions=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Final
 
 from . import __version__
+from .admission import Admission
 from .api.context import ApiContext
 from .config import Settings
 from .cpu import Cpu
 from .errors import StorageUnavailable
+from .gates import Gates
 from .handlers import Registry, TaskType
 from .handlers.analyze_mentions import AnalyzeMentions
 from .handlers.noop import noop
+from .lease_keeper import Held, LeaseKeeper, Lost
 from .list_doors import ListDoors
 from .logging import get_logger
 from .metrics import Metrics
@@ -53,14 +57,12 @@ class Runtime:
         keys = settings.platform_keys
         outputs = QueueOutputs(
             worker_id=settings.worker_id,
-            clock=clock,
             dead_letters_max=settings.dead_letters_max,
             result_ttl_sec=settings.task_result_ttl_sec,
         )
         self.queue = TaskQueue(
             self.redis,
             worker_id=settings.worker_id,
-            clock=clock,
             lease_sec=settings.queue_lease_sec,
             dead_letters_max=settings.dead_letters_max,
             result_ttl_sec=settings.task_result_ttl_sec,
@@ -71,29 +73,32 @@ class Runtime:
             self.storage, brands, self.cpu, self.metrics, clock=clock, max_chars=settings.mention_max_chars
         )
         self.handlers = self._handlers()
-        self.processor = Processor(
+        processor = Processor(
             self.handlers,
             outputs,
-            self.metrics,
+            keys,
             policy=RetryPolicy(
                 settings.queue_max_attempts, settings.queue_retry_base_sec, settings.queue_retry_max_sec
             ),
-            clock=clock,
             rng=Random(),
             task_timeout_sec=settings.task_timeout_sec,
             max_task_bytes=settings.queue_max_task_bytes,
-            brand_of_door=keys.slug_of_chunks,
+        )
+        self.gates = Gates(
+            self.metrics,
+            storage_ping=self.storage.ping,
+            memory_limit_bytes=settings.worker_memory_limit_mb << 20 or None,
         )
         self.worker = QueueWorker(
             self.queue,
-            self.processor,
-            ListDoors(self.redis, keys, self.metrics),
+            processor,
+            ListDoors(self.redis, keys, self.metrics, live_lists=settings.consume_live_lists),
             self.metrics,
+            Admission(brand_slots=settings.brand_slots, type_slots=settings.type_slots),
+            self.gates,
+            partial(self._keeper, redis_url),
             concurrency=settings.queue_concurrency,
-            lease_sec=settings.queue_lease_sec,
-            heartbeat_sec=settings.heartbeat_interval_sec,
             drain_sec=settings.drain_timeout_sec,
-            storage_ping=self.storage.ping,
         )
         self.api = ApiContext(
             worker_id=settings.worker_id,
@@ -105,7 +110,16 @@ class Runtime:
             metrics=self.metrics,
             redis_ping=self.redis.ping,
             worker_state=lambda: self.worker.state.value,
-            clock=clock,
+        )
+
+    def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
+        return LeaseKeeper(
+            redis_url,
+            worker_id=self.settings.worker_id,
+            lease_sec=self.settings.queue_lease_sec,
+            heartbeat_sec=self.settings.heartbeat_interval_sec,
+            held=held,
+            lost=lost,
         )
 
     def _handlers(self) -> Registry:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from .errors import InvalidTask
 from .models import Task, TaskPriority
-from .times import parse_time
+from .times import parse_time, to_ms
 
-_ID: Final = re.compile(r"^[\w.:@/+=-]{1,200}$")
+_ID: Final = re.compile(r"[\w.:@/+=-]{1,200}")
 """Ids become part of Redis keys and URLs: no spaces, no control characters, bounded."""
 _TYPE_MAX: Final = 100
 _DEDUP_MAX: Final = 500
 BRAND_MAX: Final = 200
-_ENVELOPE: Final = frozenset({"type", "id", "brand", "priority", "dedupKey", "runAt", "deadline", "payload"})
 ALIASES: Final = {"cluster_mentions": "analyze_mentions"}
 
 
@@ -24,54 +23,63 @@ def parse_task(
     document: Any,
     *,
     fallback_id: str,
-    received_at: datetime,
+    received_ms: int,
     stream_priority: TaskPriority,
     attempt: int = 1,
+    door: str | None = None,
+    door_type: str | None = None,
 ) -> Task:
-    """Check the envelope of a native task.
+    """Check the envelope of a task.
 
     Fields of the type may stand at top level or in `payload`; where both have one, `payload` wins.
+
+    Args:
+        door_type: the type of a task that names none, where its door has only one.
 
     Raises:
         InvalidTask: its `field` names what is missing or of a wrong type.
     """
     if not isinstance(document, dict):
         raise InvalidTask("task", f"must be a JSON object, not {json_kind(document)}")
-    kind = document.get("type")
-    if not isinstance(kind, str) or not kind:
+    fields = dict(document)
+    pop = fields.pop
+    kind = pop("type", door_type)
+    if type(kind) is not str or not kind:
         raise InvalidTask("type", "is required" if kind is None else f"must be text, not {json_kind(kind)}")
     if len(kind) > _TYPE_MAX:
         raise InvalidTask("type", f"is longer than {_TYPE_MAX} characters")
-    inner = document.get("payload")
-    if inner is not None and not isinstance(inner, dict):
-        raise InvalidTask("payload", f"must be an object, not {json_kind(inner)}")
-    payload = {name: value for name, value in document.items() if name not in _ENVELOPE}
-    if inner:
-        payload.update(inner)
+    identity, brand, priority = pop("id", None), pop("brand", None), pop("priority", None)
+    dedup_key, deadline, inner = pop("dedupKey", None), pop("deadline", None), pop("payload", None)
+    pop("runAt", None)
+    if inner is not None:
+        if not isinstance(inner, dict):
+            raise InvalidTask("payload", f"must be an object, not {json_kind(inner)}")
+        fields.update(inner)
+        brand = fields.get("brand") if brand is None else brand
     return Task(
-        id=task_id(document, fallback_id),
-        type=ALIASES.get(kind, kind),
-        payload=payload,
-        brand=brand_field(document.get("brand", payload.get("brand"))),
-        priority=priority_field(document, stream_priority),
-        attempt=attempt,
-        received_at=received_at,
-        dedup_key=_short_text(document, "dedupKey", _DEDUP_MAX),
-        deadline=time_field(document, "deadline"),
+        fallback_id if identity is None else _identity(identity),
+        ALIASES.get(kind, kind),
+        fields,
+        None if brand is None else brand_field(brand),
+        stream_priority if priority is None else _priority(priority),
+        attempt,
+        received_ms,
+        None if dedup_key is None else _short_text("dedupKey", dedup_key, _DEDUP_MAX),
+        None if deadline is None else to_ms(_time("deadline", deadline)),
+        door,
     )
 
 
 def task_id(document: Mapping[str, Any], fallback: str) -> str:
+    """The id a document gives itself, checked."""
     value = document.get("id")
-    if value is None:
-        return fallback
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise InvalidTask("id", f"must be text, not {json_kind(value)}")
-    if not _ID.match(value):
-        raise InvalidTask("id", "must be 1 to 200 letters, digits or . _ : @ / + = -")
-    return value
+    return fallback if value is None else _identity(value)
+
+
+def run_at(document: Mapping[str, Any]) -> datetime | None:
+    """The moment before which a task is not to run."""
+    value = document.get("runAt")
+    return None if value is None else _time("runAt", value)
 
 
 def brand_field(value: Any) -> str | None:
@@ -88,30 +96,31 @@ def brand_field(value: Any) -> str | None:
     return value.strip()
 
 
-def priority_field(document: Mapping[str, Any], default: TaskPriority) -> TaskPriority:
-    value = document.get("priority")
-    if value is None:
-        return default
+def _identity(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidTask("id", f"must be text, not {json_kind(value)}")
+    if not _ID.fullmatch(value):
+        raise InvalidTask("id", "must be 1 to 200 letters, digits or . _ : @ / + = -")
+    return value
+
+
+def _priority(value: Any) -> TaskPriority:
     try:
         return TaskPriority(value)
     except ValueError:
         raise InvalidTask("priority", f"must be one of {', '.join(TaskPriority)}") from None
 
 
-def time_field(document: Mapping[str, Any], name: str) -> datetime | None:
-    value = document.get(name)
-    if value is None:
-        return None
+def _time(name: str, value: Any) -> datetime:
     when = parse_time(value)
     if when is None:
         raise InvalidTask(name, "must be an ISO 8601 time or epoch milliseconds")
     return when
 
 
-def _short_text(document: Mapping[str, Any], name: str, limit: int) -> str | None:
-    value = document.get(name)
-    if value is None:
-        return None
+def _short_text(name: str, value: Any, limit: int) -> str:
     if not isinstance(value, str):
         raise InvalidTask(name, f"must be text, not {json_kind(value)}")
     if not 1 <= len(value) <= limit:
@@ -139,8 +148,3 @@ def slug_of(brand: str) -> str:
     ('acme-corp', 'acme-corp')
     """
     return re.sub(r"[^\w]+", "-", brand.strip().lower()).strip("-_")
-
-
-def entry_time(entry_id: str) -> datetime:
-    """When Redis accepted a stream entry: the milliseconds its id begins with."""
-    return datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)

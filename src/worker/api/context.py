@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from ..handlers import Registry
 from ..metrics import Metrics
-from ..queue_consumer import TaskQueue
+from ..queue_producer import QueueClient
 from ..services.mentions import MentionService
 from ..storage import Storage
 
@@ -20,14 +19,13 @@ from ..storage import Storage
 class ApiContext:
     worker_id: str
     version: str
-    queue: TaskQueue
+    queue: QueueClient
     storage: Storage
     mentions: MentionService
     task_types: Registry
     metrics: Metrics
     redis_ping: Callable[[], Awaitable[None]]
     worker_state: Callable[[], str]
-    clock: Callable[[], datetime]
 
 
 def context(request: Request) -> ApiContext:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from ..errors import InvalidTask
 from ..models import TaskPriority
-from ..tasks import parse_task, time_field
+from ..tasks import parse_task, run_at
 from .body import read_json
 from .context import Context
 from .problems import responses
@@ -51,12 +51,16 @@ _TASK_BODY: Final[dict[str, Any]] = {
 async def submit(request: Request, ctx: Context) -> JSONResponse:
     """Put a task into the queue. The same `id` sent again does nothing and returns the task as it stands."""
     document = await read_json(request)
-    now = ctx.clock()
-    task = parse_task(document, fallback_id=uuid.uuid4().hex, received_at=now, stream_priority=TaskPriority.NORMAL)
+    task = parse_task(
+        document,
+        fallback_id=uuid.uuid4().hex,
+        received_ms=ctx.queue.now_ms(),
+        stream_priority=TaskPriority.NORMAL,
+    )
     if task.type not in ctx.task_types:
         raise InvalidTask("type", f"unknown type {task.type[:50]!r}, known: {', '.join(sorted(ctx.task_types))}")
     ctx.task_types[task.type].check(task)
-    known = await ctx.queue.enqueue(document, task_id=task.id, run_at=time_field(document, "runAt"))
+    known = await ctx.queue.enqueue(document, task_id=task.id, run_at=run_at(document))
     status = orjson.loads(known)["status"] if known else "queued"
     return JSONResponse(
         {"id": task.id, "status": status}, status_code=202, headers={"Location": f"/v1/tasks/{task.id}"}
@@ -78,6 +82,7 @@ async def queue_state(ctx: Context) -> dict[str, Any]:
     depth = await ctx.queue.depth()
     return {
         "waiting": {priority.value: count for priority, count in depth.waiting.items()},
+        "parked": depth.parked,
         "inFlight": depth.in_flight,
         "delayed": depth.delayed,
         "dead": depth.dead,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from ..config import Settings, masked_url
 from ..errors import QueueUnavailable
 from ..keys import DEAD, heartbeat
 from ..keys import result as result_key
-from ..queue_consumer import TaskQueue
-from ..queue_outputs import QueueOutputs
+from ..queue_producer import QueueClient
 from ..redis_client import RedisClient
 from . import CommandProblem
 
@@ -44,9 +40,8 @@ def redis_url(settings: Settings) -> str:
 class QueueLink:
     """The queue as a client of it sees it. Its methods raise `QueueUnavailable`; `find_again()` before the next try."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._clock = clock
         self._url = redis_url(settings)
         self._connect()
 
@@ -64,7 +59,7 @@ class QueueLink:
         await self._client.close()
 
     @property
-    def queue(self) -> TaskQueue:
+    def queue(self) -> QueueClient:
         return self._queue
 
     async def find_again(self) -> None:
@@ -113,20 +108,5 @@ class QueueLink:
     def _connect(self) -> None:
         settings = self._settings
         self._client = RedisClient(self._url, max_connections=4)
-        worker_id = f"cli-{os.getpid()}"  # never claims and never finishes; the queue wants a name
         ttl = max(RESULT_TTL_SEC, settings.task_result_ttl_sec)
-        outputs = QueueOutputs(
-            worker_id=worker_id,
-            clock=self._clock,
-            dead_letters_max=settings.dead_letters_max,
-            result_ttl_sec=ttl,
-        )
-        self._queue = TaskQueue(
-            self._client,
-            worker_id=worker_id,
-            clock=self._clock,
-            lease_sec=settings.queue_lease_sec,
-            dead_letters_max=settings.dead_letters_max,
-            result_ttl_sec=ttl,
-            outputs=outputs,
-        )
+        self._queue = QueueClient(self._client, result_ttl_sec=ttl)

@@ -43,7 +43,7 @@ class AnalyzeMentions:
                 ("LTRIM", key, -self._results_max, -1),
                 ("EXPIRE", key, _RESULTS_KEPT_SEC),
             )
-        rejected = tuple(_rejected(chunk, bad) for bad in outcome.rejected)
+        rejected = () if outcome.again else tuple(_rejected(chunk, bad) for bad in outcome.rejected)
         return HandlerResult(dict(outcome.counts), outputs, rejected)
 
 

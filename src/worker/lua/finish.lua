@@ -4,7 +4,8 @@
 -- KEYS: the dead letter stream.
 -- ARGV: group, most dead letters, time now (ISO), worker id, number of tasks,
 --       then per task: stream, entry id, number of commands, and per command: number of words, words...
--- Returns: per task 'ok', 'lost' (somebody else has finished it) or the error of the first refused output.
+-- One command is the script's own: COUNT_DOWN key = DECR of a counter that exists and is above zero.
+-- Returns: per task 1 (done), 0 (somebody else has finished it) or the error of the first refused output.
 local group, dead_max, now, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local at = 6
 local answers = {}
@@ -16,6 +17,15 @@ local function field(fields, name)
   return ''
 end
 
+local function run(first, words)
+  if ARGV[first] == 'COUNT_DOWN' then
+    local left = redis.pcall('GET', ARGV[first + 1])
+    if type(left) == 'string' and (tonumber(left) or 0) > 0 then return redis.pcall('DECR', ARGV[first + 1]) end
+    return left
+  end
+  return redis.pcall(unpack(ARGV, first, first + words - 1))
+end
+
 for task = 1, tonumber(ARGV[5]) do
   local stream, id, commands = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
@@ -24,7 +34,7 @@ for task = 1, tonumber(ARGV[5]) do
   for _ = 1, commands do
     local words = tonumber(ARGV[at])
     if mine then
-      local reply = redis.pcall(unpack(ARGV, at + 1, at + words))
+      local reply = run(at + 1, words)
       if type(reply) == 'table' and reply.err and not problem then
         problem = ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ': ' .. reply.err
       end
@@ -37,9 +47,9 @@ for task = 1, tonumber(ARGV[5]) do
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', dead_max, '*',
       'task', field(fields, 'task'), 'type', '', 'brand', '', 'reason', 'output: ' .. problem,
       'error', cjson.encode({code = 'OUTPUT_FAILED', message = problem, retryable = false}),
-      'attempts', '1', 'at', now, 'worker', worker, 'door', field(fields, 'door'))
+      'attempts', '1', 'at', now, 'worker', worker, 'stream', stream, 'door', field(fields, 'door'))
   end
   if mine then redis.call('XDEL', stream, id) end
-  answers[task] = problem or (mine and 'ok' or 'lost')
+  answers[task] = problem or (mine and 1 or 0)
 end
 return answers

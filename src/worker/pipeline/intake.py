@@ -51,6 +51,12 @@ def parse_chunk(payload: Any, *, brand: str | None, fallback_id: str) -> Chunk:
     raise InvalidTask("mentions", "is required (or task.mentions, or text for a single mention)")
 
 
+def batch_of(document: Any) -> str | None:
+    """The aggregator's batch an envelope belongs to; None for anything else."""
+    value = document.get("batch_id") if isinstance(document, dict) and "envelope_id" in document else None
+    return value if isinstance(value, str) and 0 < len(value) <= _ID_MAX else None
+
+
 def _unwrap(payload: Any) -> dict[str, Any]:
     for _ in range(_MAX_WRAPPERS):
         if not isinstance(payload, dict):

@@ -28,6 +28,7 @@ from .brands import BrandDirectory
 _SLICE: Final = 50
 """Mentions analysed per visit to the CPU thread: 10 ms or so, so that two chunks take turns."""
 _DUPLICATES_LISTED: Final = 500
+_REASONS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class ChunkOutcome:
     counts: Mapping[str, Any]
     result: dict[str, Any] | None
     rejected: tuple[Rejected, ...]
+    again: bool = False
+    """The same chunk was processed by another task before: nothing of it is to be published again."""
 
 
 @dataclass(slots=True)
@@ -161,6 +164,7 @@ class MentionService:
             "duplicates": len(sorted_out.duplicates),
             "rejected": len(normal.rejected),
             "synthetic": normal.synthetic,
+            "rejectedReasons": [bad.reason for bad in normal.rejected[:_REASONS_SHOWN]],
             **tallies(sorted_out.own),
         }
         result = None
@@ -193,7 +197,7 @@ class MentionService:
         )
         again = record["task_id"] != task_id  # sent again by its producer: published by the first task
         self._count(counts, again)
-        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected))
+        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), again)
 
     def _count(self, counts: Mapping[str, Any], again: bool) -> None:
         stored = 0 if again else counts["stored"]

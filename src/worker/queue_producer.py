@@ -1,0 +1,71 @@
+"""The queue as its clients see it: put tasks in, read their records, look at the sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from . import keys
+from .models import TaskPriority, TaskStatus
+from .queue_commands import Word
+from .queue_entries import Depth
+from .queue_outputs import delayed_member, wall_ms
+from .redis_client import RedisClient, Script
+from .times import iso_ms, to_ms
+
+DEPTH_KEYS: Final[list[str]] = [
+    keys.DELAYED,
+    keys.DEAD,
+    *(
+        name
+        for priority in TaskPriority
+        for name in (keys.STREAMS[priority], keys.PARKED_STREAMS[priority], keys.LANE_INDEXES[priority])
+    ),
+]
+
+
+class QueueClient:
+    """Methods raise `QueueUnavailable` when Redis cannot serve them."""
+
+    def __init__(self, client: RedisClient, *, result_ttl_sec: int, now_ms: Callable[[], int] = wall_ms) -> None:
+        self._client = client
+        self.now_ms = now_ms
+        self._result_ttl = result_ttl_sec
+        self._enqueue = Script("enqueue")
+        self._depth = Script("depth")
+
+    async def enqueue(self, task: Mapping[str, Any], *, task_id: str, run_at: datetime | None = None) -> bytes | None:
+        """Add a checked task. Returns the record of an earlier task of the same id, None when it was accepted."""
+        stream = keys.STREAMS[TaskPriority(task.get("priority") or TaskPriority.NORMAL)]
+        document = orjson.dumps({**task, "id": task_id})
+        now = self.now_ms()
+        record = {"id": task_id, "type": task["type"], "status": TaskStatus.QUEUED, "attempts": 0}
+        due = "" if run_at is None or to_ms(run_at) <= now else f"{run_at.timestamp():.3f}"
+        args: list[Word] = [orjson.dumps({**record, "queuedAt": iso_ms(now)}), self._result_ttl, document, due]
+        known = await self._enqueue(
+            self._client,
+            [keys.result(task_id), stream, keys.DELAYED],
+            [*args, delayed_member(stream, [b"task", document])],
+        )
+        return bytes(known) if known else None
+
+    async def read_record(self, task_id: str) -> dict[str, Any] | None:
+        raw = await self._client.call("GET", keys.result(task_id))
+        return orjson.loads(raw) if raw else None
+
+    async def depth(self) -> Depth:
+        (delayed, dead), *rows = await self._depth(self._client, DEPTH_KEYS, [keys.GROUP, keys.LANE_PREFIX])
+        by_priority = dict(zip(TaskPriority, rows, strict=True))
+        return Depth(
+            waiting={priority: max(0, row[0]) + row[1] for priority, row in by_priority.items()},
+            parked=sum(row[1] for row in rows),
+            in_flight=sum(row[2] for row in rows),
+            delayed=delayed,
+            dead=dead,
+            oldest_ms={
+                priority: int(row[3].partition(b"-")[0]) if row[3] else None for priority, row in by_priority.items()
+            },
+        )
