@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from .admission import Admission
 from .errors import QueueUnavailable, StorageUnavailable, WorkerError
@@ -22,11 +22,11 @@ from .metrics import Metrics
 from .processor import Execution, Outcome, Processor, Run
 from .queue_consumer import TaskQueue
 from .queue_entries import Delivery
-from .redis_client import MAX_BLOCK_SEC
 from .slots import Slots
 
 log = get_logger(__name__)
 
+_FIRST: Final = asyncio.FIRST_COMPLETED
 _LISTS_EVERY_SEC: Final = 0.1
 """How often the platform's lists are looked at. Many lists cannot be waited for atomically, so this is a poll."""
 _PROMOTE_EVERY_SEC: Final = 0.1
@@ -42,8 +42,10 @@ _BACKOFF_MAX_SEC: Final = 1.0
 _LOOK_AHEAD: Final = 100
 _LOOK_AHEAD_REST: Final = 3
 """Looking past a crowd may take a quarter of the claim loop's time: it rests three times as long as it took."""
-_PARKED_POLL_SEC: Final = 0.05
-"""Blocking reads see new tasks, not lanes: while some wait in lanes, the loop looks again after this."""
+_NOBODY_ELSE_SEC: Final = 0.1
+"""How long to go on without another look past the crowd when the last one found nobody."""
+_PARKED_POLL_SEC: Final = 0.5
+"""Blocking reads see new tasks, not lanes that another worker has filled: while there are some, look again."""
 _AHEAD_SEC: Final = 0.002
 """Work to have at hand per slot: about two round trips, so that slots of short tasks do not wait for Redis."""
 
@@ -93,6 +95,7 @@ class QueueWorker:
         self._flushing = asyncio.Lock()
         self._outages: set[str] = set()
         self._started = False
+        self._reading: asyncio.Task[list[Delivery]] | None = None
         self._mean_sec = 0.05
         self._parked = 0
 
@@ -143,7 +146,7 @@ class QueueWorker:
             await _cancel([job for name, job in jobs.items() if name not in ("finish", "watch")])
             await self._drain()
         finally:
-            await _cancel(list(jobs.values()))
+            await _cancel([*jobs.values(), *([self._reading] if self._reading else [])])
             await self._leave(keeper)
 
     async def _for_ever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
@@ -183,17 +186,45 @@ class QueueWorker:
             await self._queue.ensure_groups()
             self._started = True
         if self._gates.closed is not None:
-            await self._gates.opened()
+            await self._rest()
             return
         room = self._room()
         if room <= 0:
             await self._without_room()
             return
         full = self._admission.full_lanes()
-        deliveries = await self._queue.claim(room, full_lanes=full)
-        if not deliveries:
-            deliveries = await self._queue.wait(room, _PARKED_POLL_SEC if full or self._parked else MAX_BLOCK_SEC)
+        self._room_event.clear()
+        deliveries = await self._queue.claim(room, full_lanes=full) or await self._arrivals(room, bool(full))
         await self._admit(deliveries)
+
+    async def _arrivals(self, room: int, full: bool) -> list[Delivery]:
+        """Wait for something new; while tasks wait in lanes also for a slot that becomes free for them.
+
+        A blocking read that has begun goes on in the meantime: what it brings is taken by a later call.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._queue.wait(room), name="blocking read")
+        waits: set[asyncio.Task[Any]] = {self._reading}
+        freed = None
+        if full or self._parked:
+            freed = asyncio.create_task(self._room_event.wait())
+            waits.add(freed)
+        try:
+            await asyncio.wait(waits, timeout=_PARKED_POLL_SEC if self._parked else None, return_when=_FIRST)
+        finally:
+            if freed is not None:
+                freed.cancel()
+        if not self._reading.done():
+            return []
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    async def _rest(self) -> None:
+        """Claim nothing until the gates open. What a read that had begun still brings is given back."""
+        if self._reading is not None:
+            reading, self._reading = self._reading, None
+            await self._queue.release(await reading)
+        await self._gates.opened()
 
     def _room(self) -> int:
         if len(self._done) >= _FINISHED_MAX:
@@ -212,7 +243,7 @@ class QueueWorker:
                 await self._admit(deliveries, room=False)
                 rest = _LOOK_AHEAD_REST * (time.monotonic() - began)
             else:
-                rest = MAX_BLOCK_SEC
+                rest = _NOBODY_ELSE_SEC
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room_event.wait(), max(rest, 0.005))
             return
@@ -441,7 +472,7 @@ def _to_loop(loop: asyncio.AbstractEventLoop, call: Callable[[list[Delivery]], N
         loop.call_soon_threadsafe(call, lost)
 
 
-async def _cancel(jobs: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel(jobs: Sequence[asyncio.Task[Any]]) -> None:
     for job in jobs:
         job.cancel()
     await asyncio.gather(*jobs, return_exceptions=True)
