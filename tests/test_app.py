@@ -141,6 +141,7 @@ def test_the_first_mention_goes_in_over_rest_and_comes_out_analysed(start: Calla
     queue = service.http.get("/v1/queue").json()
     assert queue == {
         "waiting": {"critical": 0, "high": 0, "normal": 0, "low": 0},
+        "parked": 0,
         "inFlight": 0,
         "delayed": 0,
         "dead": 0,

@@ -35,6 +35,7 @@ class Worker:
             worker_id=name,
             lease_sec=lease_sec,
             dead_letters_max=1000,
+            dead_letters_max_bytes=200_000,
             result_ttl_sec=60,
             outputs=self.outputs,
         )
@@ -262,3 +263,28 @@ async def test_dead_letters_keep_the_original_byte_for_byte_and_are_bounded(
     assert stored[b"task"] == raw
     assert {b"task", b"type", b"brand", b"reason", b"error", b"attempts", b"at", b"worker"} <= set(stored)
     assert 1000 <= await client.call("XLEN", keys.DEAD) < 1200
+
+
+async def test_consumers_that_are_gone_are_forgotten_and_busy_ones_are_not(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker, busy = make(), make("busy")
+    await worker.queue.ensure_groups()
+    await _push(client)
+    await busy.queue.claim(1)
+    await client.call("XGROUP", "CREATECONSUMER", NORMAL, keys.GROUP, "gone")
+    assert await worker.queue.tidy() == (0, 0)
+    removed = await worker.queue._run("tidy", [NORMAL], [keys.GROUP, -1, "w1"])
+    assert removed == 1
+
+
+async def test_the_room_of_dead_letters_is_bounded(client: RedisClient, make: Callable[..., Worker]) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.batch([("XADD", keys.DEAD, "*", "task", "x" * 1000) for _ in range(300)])
+    dropped = (await worker.queue.tidy())[1]
+    assert dropped == 30
+    while (await worker.queue.tidy())[1]:
+        pass
+    assert await client.call("MEMORY", "USAGE", keys.DEAD, "SAMPLES", 0) <= 220_000
+    assert await client.call("XLEN", keys.DEAD) > 100

@@ -36,6 +36,13 @@ COMMANDS: Final = (
     Command(
         "replay", "send a file of mentions through the queue and count what became of each row", ".commands.replay"
     ),
+    Command(
+        "enqueue",
+        "put the tasks of a JSONL file into the queue, after all of them have been checked",
+        ".commands.enqueue",
+    ),
+    Command("queue", "sizes and ages of the queue, and the workers that are alive", ".commands.queue_state"),
+    Command("dead", "list, show, replay or drop what could not be processed", ".commands.dead"),
 )
 
 

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     worker_memory_limit_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 0
     dead_letters_max: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
 
+    dead_letters_max_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 512
     mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
     chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     consume_live_lists: bool = False
     redis_queue_prefix: str = "queue:brand:"
     redis_result_prefix: str = "result:brand:"
+    redis_failed_prefix: str = "failed:brand:"
     brand_list_key: Annotated[str, Field(min_length=1, max_length=200)] = "brands:set"
 
     @field_validator("log_level", "log_format", mode="before")
@@ -74,7 +76,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("redis_queue_prefix", "redis_result_prefix")
+    @field_validator("redis_queue_prefix", "redis_result_prefix", "redis_failed_prefix")
     @classmethod
     def _one_colon(cls, value: str) -> str:
         if not value.strip(": "):
@@ -108,7 +110,9 @@ class Settings(BaseSettings):
 
     @property
     def platform_keys(self) -> PlatformKeys:
-        return PlatformKeys(self.redis_queue_prefix, self.redis_result_prefix, self.brand_list_key)
+        return PlatformKeys(
+            self.redis_queue_prefix, self.redis_result_prefix, self.brand_list_key, self.redis_failed_prefix
+        )
 
 
 def _type_slots(text: str) -> dict[str, int]:

@@ -48,6 +48,7 @@ class PlatformKeys:
     queue_prefix: str = "queue:brand:"
     result_prefix: str = "result:brand:"
     brands: str = "brands:set"
+    failed_prefix: str = "failed:brand:"
 
     def chunks(self, slug: str) -> str:
         return f"{self.queue_prefix}{slug}:chunks"
@@ -57,6 +58,10 @@ class PlatformKeys:
 
     def results(self, slug: str) -> str:
         return f"{self.result_prefix}{slug}:chunks"
+
+    def failed(self, slug: str) -> str:
+        """Failure records of other workers (and of the orchestrator): read only when somebody asks for a retry."""
+        return f"{self.failed_prefix}{slug}"
 
     def meta(self, slug: str) -> str:
         return f"brand:{slug}:meta"

@@ -218,9 +218,10 @@ class Processor:
         return Execution(Finished(run.delivery, commands), Outcome.DUPLICATE, run.task.type)
 
     def _postponed(self, delivery: Delivery, task: Task, due_ms: int) -> Execution:
+        wait_sec = (due_ms - self._outputs.now_ms()) / 1000
         commands = [
             self._outputs.retry(delivery, due_ms=due_ms, attempts=task.attempt - 1, history=delivery.history),
-            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=None),
+            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=None, wait_sec=wait_sec),
         ]
         return Execution(Finished(delivery, commands), Outcome.POSTPONED, task.type)
 
@@ -243,7 +244,7 @@ class Processor:
                 attempts=task.attempt if counts else task.attempt - 1,
                 history=[*delivery.history, past][-_HISTORY_MAX:],
             ),
-            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=run.started_ms, error=record),
+            *self._outputs.record(task, TaskStatus.QUEUED, started_ms=run.started_ms, error=record, wait_sec=wait),
         ]
         return Execution(Finished(delivery, commands), Outcome.RETRIED, task.type, error)
 

@@ -68,6 +68,7 @@ class TaskQueue(QueueClient):
         worker_id: str,
         lease_sec: float,
         dead_letters_max: int,
+        dead_letters_max_bytes: int = 512 << 20,
         result_ttl_sec: int,
         outputs: QueueOutputs,
     ) -> None:
@@ -75,10 +76,12 @@ class TaskQueue(QueueClient):
         self._worker_id = worker_id
         self._lease_ms = int(lease_sec * 1000)
         self._dead_max = dead_letters_max
+        self._dead_max_bytes = dead_letters_max_bytes
         self._outputs = outputs
         self._turns = WeightedTurns()
         self._scripts = {
-            name: Script(name) for name in ("claim", "park", "finish", "dedup", "reclaim", "release", "promote", "door")
+            name: Script(name)
+            for name in ("claim", "park", "finish", "dedup", "reclaim", "release", "promote", "door", "tidy")
         }
 
     async def ensure_groups(self) -> None:
@@ -193,6 +196,22 @@ class TaskQueue(QueueClient):
             for reply in await self._client.batch(commands):
                 if isinstance(reply, RedisRefused):
                     raise reply
+
+    async def tidy(self) -> tuple[int, int]:
+        """Forget consumers that are long gone; bound the room of the dead letters.
+
+        Returns:
+            consumers removed, dead letters dropped (the oldest).
+        """
+        forgotten = 0
+        for stream in keys.ALL_STREAMS:
+            args: list[Word] = [keys.GROUP, max(600_000, 10 * self._lease_ms), self._worker_id]
+            forgotten += int(await self._run("tidy", [stream], args))
+        size = await self._client.call("MEMORY", "USAGE", keys.DEAD, "SAMPLES", 20)
+        if not size or size <= self._dead_max_bytes:
+            return forgotten, 0
+        count = await self._client.call("XLEN", keys.DEAD)
+        return forgotten, int(await self._client.call("XTRIM", keys.DEAD, "MAXLEN", int(count * 0.9)))
 
     async def stop_beating(self) -> None:
         await self._client.call("DEL", keys.heartbeat(self._worker_id))

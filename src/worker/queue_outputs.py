@@ -40,7 +40,7 @@ class QueueOutputs:
         self._worker_id = worker_id
         self.now_ms = now_ms
         self._dead_max = dead_letters_max
-        self._result_ttl = str(result_ttl_sec).encode()
+        self._result_ttl = result_ttl_sec
 
     def record(
         self,
@@ -50,9 +50,16 @@ class QueueOutputs:
         started_ms: int | None,
         result: Any = None,
         error: Mapping[str, Any] | None = None,
+        wait_sec: float = 0,
     ) -> list[Command]:
-        """The result record, and the event when the task is over."""
+        """The result record, and the event when the task is over.
+
+        Args:
+            wait_sec: how long the task still waits for its time: the record must outlive that, or the same id could be
+                enqueued a second time.
+        """
         over = status in _OVER
+        ttl = self._result_ttl + int(wait_sec)
         finished = iso_ms(self.now_ms()) if over else None
         record: dict[str, Any] = {
             "id": task.id,
@@ -67,7 +74,7 @@ class QueueOutputs:
             record["result"] = result
         if error is not None:
             record["error"] = error
-        commands: list[Command] = [(b"SET", keys.result(task.id), orjson.dumps(record), b"EX", self._result_ttl)]
+        commands: list[Command] = [(b"SET", keys.result(task.id), orjson.dumps(record), b"EX", ttl)]
         if over:
             event = {
                 "id": task.id,

@@ -43,8 +43,10 @@ class QueueClient:
         document = orjson.dumps({**task, "id": task_id})
         now = self.now_ms()
         record = {"id": task_id, "type": task["type"], "status": TaskStatus.QUEUED, "attempts": 0}
-        due = "" if run_at is None or to_ms(run_at) <= now else f"{run_at.timestamp():.3f}"
-        args: list[Word] = [orjson.dumps({**record, "queuedAt": iso_ms(now)}), self._result_ttl, document, due]
+        wait_ms = 0 if run_at is None else max(0, to_ms(run_at) - now)
+        due = f"{run_at.timestamp():.3f}" if run_at is not None and wait_ms else ""
+        ttl = self._result_ttl + wait_ms // 1000  # a record must outlive the wait, or the id could be enqueued twice
+        args: list[Word] = [orjson.dumps({**record, "queuedAt": iso_ms(now)}), ttl, document, due]
         known = await self._enqueue(
             self._client,
             [keys.result(task_id), stream, keys.DELAYED],

@@ -26,6 +26,8 @@ from .slots import Slots
 
 log = get_logger(__name__)
 
+_DRAINING: Final = ("finish", "watch")
+"""Loops that go on while what runs is being finished."""
 _FIRST: Final = asyncio.FIRST_COMPLETED
 _LISTS_EVERY_SEC: Final = 0.1
 """How often the platform's lists are looked at. Many lists cannot be waited for atomically, so this is a poll."""
@@ -35,6 +37,10 @@ _MARK_AFTER_MS: Final = 500
 """A task that takes longer is shown as running; for the others a second write per task would be waste."""
 _RECLAIM_EVERY_SEC: Final = 1.0
 _DEPTH_EVERY_SEC: Final = 2.0
+_TIDY_EVERY: Final = 30
+"""Looks at the sizes between two looks at names of consumers that are gone and at the room dead letters take."""
+_DEAD_LOOP_SEC: Final = 120.0
+"""An event loop that has not come round for so long will not: its tasks are better off elsewhere."""
 _FINISH_BATCH: Final = 200
 _FINISHED_MAX: Final = 2_000
 """Executions that wait for their acknowledgement before claiming rests: Redis is slower than the tasks."""
@@ -96,8 +102,10 @@ class QueueWorker:
         self._outages: set[str] = set()
         self._started = False
         self._reading: asyncio.Task[list[Delivery]] | None = None
+        self._alive_at = time.monotonic()
         self._mean_sec = 0.05
         self._parked = 0
+        self._looks = 0
 
     @property
     def state(self) -> WorkerState:
@@ -124,9 +132,7 @@ class QueueWorker:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        keeper = self._make_keeper(
-            lambda: list(self._held.values()), lambda lost: _to_loop(loop, self._leases_lost, lost)
-        )
+        keeper = self._make_keeper(self._claimed, lambda lost: _to_loop(loop, self._leases_lost, lost))
         loops = {
             "claim": self._claim_once,
             "finish": self._finish_once,
@@ -143,7 +149,7 @@ class QueueWorker:
         try:
             await self._stopping.wait()
             # Loops that only bring work end at once; acknowledgements go on during the drain.
-            await _cancel([job for name, job in jobs.items() if name not in ("finish", "watch")])
+            await _cancel([job for name, job in jobs.items() if name not in _DRAINING])
             await self._drain()
         finally:
             await _cancel([*jobs.values(), *([self._reading] if self._reading else [])])
@@ -151,7 +157,7 @@ class QueueWorker:
 
     async def _for_ever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         failures = 0
-        while True:
+        while name in _DRAINING or not self._stopping.is_set():
             try:
                 await step()
             except QueueUnavailable as error:
@@ -245,7 +251,8 @@ class QueueWorker:
             else:
                 rest = _NOBODY_ELSE_SEC
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._room_event.wait(), max(rest, 0.005))
+                async with asyncio.timeout(max(rest, 0.005)):  # not wait_for: up to Python 3.11 it loses cancellations
+                    await self._room_event.wait()
             return
         await self._room_event.wait()
 
@@ -336,6 +343,7 @@ class QueueWorker:
     async def _watch_once(self) -> None:
         """Stop what has run too long; say "running" of what takes a while."""
         await asyncio.sleep(_WATCH_EVERY_SEC)
+        self._alive_at = time.monotonic()
         now = self._queue.now_ms()
         slow: list[Run] = []
         for run in self._slots.running:
@@ -353,6 +361,12 @@ class QueueWorker:
                 await self._queue.mark_running([(run.task, run.started_ms) for run in slow])
                 for run in slow:
                     run.marked = True
+
+    def _claimed(self) -> list[Delivery]:
+        """What the thread that renews leases keeps for us: nothing any more when the event loop seems dead."""
+        if time.monotonic() - self._alive_at > _DEAD_LOOP_SEC:
+            return []
+        return list(self._held.values())
 
     def _is_held(self, delivery: Delivery) -> bool:
         return (delivery.stream, delivery.entry_id) in self._held
@@ -440,7 +454,17 @@ class QueueWorker:
             for priority, oldest in depth.oldest_ms.items()
         }
         self._metrics.set_depths(depth.waiting, ages, parked=depth.parked, delayed=depth.delayed, dead=depth.dead)
+        self._looks += 1
+        if self._looks % _TIDY_EVERY == 1:
+            await self._tidy()
         await asyncio.sleep(_DEPTH_EVERY_SEC)
+
+    async def _tidy(self) -> None:
+        forgotten, trimmed = await self._queue.tidy()
+        if forgotten:
+            log.info("removed consumers that are gone from the group", count=forgotten)
+        if trimmed:
+            log.warning("dead letters took more room than they may, the oldest were dropped", count=trimmed)
 
     # -- the end -----------------------------------------------------------------------------------------------
 

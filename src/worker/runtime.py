@@ -14,6 +14,7 @@ from .admission import Admission
 from .api.context import ApiContext
 from .config import Settings
 from .cpu import Cpu
+from .dead_letters import DeadLetters
 from .errors import StorageUnavailable
 from .gates import Gates
 from .handlers import Registry, TaskType
@@ -65,6 +66,7 @@ class Runtime:
             worker_id=settings.worker_id,
             lease_sec=settings.queue_lease_sec,
             dead_letters_max=settings.dead_letters_max,
+            dead_letters_max_bytes=settings.dead_letters_max_mb << 20,
             result_ttl_sec=settings.task_result_ttl_sec,
             outputs=outputs,
         )
@@ -104,6 +106,7 @@ class Runtime:
             worker_id=settings.worker_id,
             version=__version__,
             queue=self.queue,
+            dead_letters=DeadLetters(self.redis, keys, clock=clock, result_ttl_sec=settings.task_result_ttl_sec),
             storage=self.storage,
             mentions=self.mentions,
             task_types=self.handlers,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from ..dead_letters import DeadLetters
 from ..handlers import Registry
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
@@ -20,6 +21,7 @@ class ApiContext:
     worker_id: str
     version: str
     queue: QueueClient
+    dead_letters: DeadLetters
     storage: Storage
     mentions: MentionService
     task_types: Registry

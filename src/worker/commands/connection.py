@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from ..config import Settings, masked_url
 from ..errors import QueueUnavailable
-from ..keys import DEAD, heartbeat
+from ..keys import heartbeat
 from ..keys import result as result_key
 from ..queue_producer import QueueClient
 from ..redis_client import RedisClient
@@ -62,6 +62,11 @@ class QueueLink:
     def queue(self) -> QueueClient:
         return self._queue
 
+    @property
+    def client(self) -> RedisClient:
+        """Another one after `find_again()`."""
+        return self._client
+
     async def find_again(self) -> None:
         """Look where the servers are now: a worker that is started again may have them on other ports.
 
@@ -95,15 +100,6 @@ class QueueLink:
             if int(cursor) == 0:
                 return False
         return None
-
-    async def last_dead_letter(self) -> bytes:
-        """Id of the newest dead letter; `dead_letters_after` it are those to come."""
-        newest = await self._client.call("XREVRANGE", DEAD, "+", "-", "COUNT", 1)
-        return bytes(newest[0][0]) if newest else b"0-0"
-
-    async def dead_letters_after(self, entry_id: bytes, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        entries = await self._client.call("XRANGE", DEAD, b"(" + entry_id, "+", "COUNT", count)
-        return [(entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in entries]
 
     def _connect(self) -> None:
         settings = self._settings

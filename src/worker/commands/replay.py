@@ -153,7 +153,6 @@ class Replay:
         return sent or done
 
     async def _prepare(self) -> None:
-        await self._window.prepare()
         await self._look_for_workers()
         self._prepared = True
 

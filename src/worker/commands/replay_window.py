@@ -11,11 +11,10 @@ import orjson
 from ..errors import QueueUnavailable
 from ..models import TaskStatus
 from .connection import QueueLink
-from .replay_chunks import REASONS_MAX, FileChunk, Reason
+from .replay_chunks import FileChunk, Reason
 from .replay_report import Totals
 
 _ITEM: Final = re.compile(r"^mentions\[(\d+)\]\.?")
-_LETTERS_AT_ONCE: Final = 200
 
 
 class Window:
@@ -32,7 +31,6 @@ class Window:
         self._priority = priority
         self._open: dict[str, FileChunk] = {}
         self._sent = 0
-        self._last_letter: bytes | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -44,10 +42,6 @@ class Window:
     @property
     def room(self) -> bool:
         return len(self._open) < self._size
-
-    async def prepare(self) -> None:
-        """Remember where the dead letters end before ours begin."""
-        self._last_letter = await self._link.last_dead_letter()
 
     async def send(self, chunk: FileChunk) -> None:
         # The number moves on only after the answer: when that is lost, the same id is sent again and known already.
@@ -69,11 +63,8 @@ class Window:
             record = _record(raw)
             if record.get("status") in (TaskStatus.SUCCEEDED, TaskStatus.FAILED):
                 done.append((task_id, record))
-        reasons = await self._reasons(done)
         for task_id, record in done:
             self._count(self._open.pop(task_id), record)
-        for reason in reasons:
-            self._totals.add_reason(reason)
         if done:
             with contextlib.suppress(QueueUnavailable):  # counted they are, and they expire some time anyhow
                 await self._link.let_go([task_id for task_id, _ in done])
@@ -92,24 +83,14 @@ class Window:
     def _count(self, chunk: FileChunk, record: dict[str, Any]) -> None:
         result = record.get("result")
         if record["status"] == TaskStatus.SUCCEEDED:
-            self._totals.add_counts(chunk, result if isinstance(result, dict) else {})
+            counts = result if isinstance(result, dict) else {}
+            self._totals.add_counts(chunk, counts)
+            for reason in counts.get("rejectedReasons", []):
+                self._totals.add_reason(_of_row(chunk, str(reason)))
             return
         error = record.get("error")
         message = error.get("message") if isinstance(error, dict) else None
         self._totals.add_failed(chunk, _of_row(chunk, str(message or "the task failed without a reason")))
-
-    async def _reasons(self, done: list[tuple[str, dict[str, Any]]]) -> list[Reason]:
-        """Why single rows of chunks that are done were rejected: the worker says so in its dead letters only."""
-        wanted = any(_rejected(record) for _, record in done) and len(self._totals.reasons) < REASONS_MAX
-        if not wanted or self._last_letter is None:
-            return []
-        reasons = []
-        for entry_id, fields in await self._link.dead_letters_after(self._last_letter, _LETTERS_AT_ONCE):
-            self._last_letter = entry_id
-            chunk = self._open.get(fields.get(b"id", b"").decode("utf-8", "replace"))
-            if chunk is not None:
-                reasons.append(_of_row(chunk, fields.get(b"reason", b"").decode("utf-8", "replace")))
-        return reasons
 
 
 def _record(raw: bytes) -> dict[str, Any]:
@@ -120,11 +101,6 @@ def _record(raw: bytes) -> dict[str, Any]:
     if isinstance(record, dict):
         return record
     return {"status": TaskStatus.FAILED, "error": {"message": "the task's record in Redis is not a record"}}
-
-
-def _rejected(record: dict[str, Any]) -> bool:
-    result = record.get("result")
-    return record["status"] == TaskStatus.SUCCEEDED and isinstance(result, dict) and bool(result.get("rejected"))
 
 
 def _of_row(chunk: FileChunk, reason: str) -> Reason:
