@@ -348,3 +348,37 @@ async def test_sizes_and_ages_are_shown(client: RedisClient, redis_url: str, mon
     ):
         assert name in text
     assert json.loads(json.dumps(dict(depth.waiting)))
+
+
+async def test_a_standby_works_only_while_no_primary_is_alive(
+    client: RedisClient, redis_url: str, mongo_uri: str
+) -> None:
+    await client.call("SET", "workers:heartbeat:rust-1", "alive")
+    await client.call("SADD", "brands:set", "acme")
+    settings = {"standby_for": "workers:heartbeat:rust-*", "heartbeat_interval_sec": 0.5}
+    async with running(redis_url, mongo_uri, **settings) as runtime:
+        native = await push(client, {"type": "noop"})
+        await client.call("RPUSH", "queue:brand:acme:chunks", orjson.dumps({"text": "Acme is good", "source": "x"}))
+        await asyncio.sleep(1.5)
+        assert await runtime.queue.read_record(native) is None
+        assert await client.call("LLEN", "queue:brand:acme:chunks") == 1
+        assert runtime.worker.state == "standby"
+
+        await client.call("DEL", "workers:heartbeat:rust-1")
+        began = time.monotonic()
+        await finished(runtime, native, 3)
+        assert time.monotonic() - began < 1.5
+        assert runtime.worker.state == "running"
+
+        await client.call("SET", "workers:heartbeat:rust-1", "alive")
+
+        async def standing_by() -> bool:
+            return runtime.worker.state == "standby"
+
+        await until(standing_by, 3)
+        await client.call("RPUSH", "queue:brand:acme:chunks", orjson.dumps({"text": "Acme is bad", "source": "x"}))
+        await asyncio.sleep(2.5)
+        assert await client.call("LLEN", "queue:brand:acme:chunks") == 1
+        text = runtime.metrics.render().decode()
+        assert 'worker_standby_changes_total{to="active"} 1.0' in text
+        assert 'worker_standby_changes_total{to="standby"} 1.0' in text

@@ -288,3 +288,16 @@ async def test_the_room_of_dead_letters_is_bounded(client: RedisClient, make: Ca
         pass
     assert await client.call("MEMORY", "USAGE", keys.DEAD, "SAMPLES", 0) <= 220_000
     assert await client.call("XLEN", keys.DEAD) > 100
+
+
+async def test_unbegun_list_items_go_back_to_the_head_of_their_list_in_order(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.call("RPUSH", "queue:brand:a:chunks", "1", "2", "3")
+    await worker.queue.take_from_lists(["queue:brand:a:chunks"], 2, TaskPriority.NORMAL)
+    await _push(client)
+    await worker.queue.put_back(await worker.queue.claim(5))
+    assert await client.call("LRANGE", "queue:brand:a:chunks", 0, -1) == [b"1", b"2", b"3"]
+    assert len(await make("w2").queue.reclaim(5)) == 1

@@ -654,6 +654,23 @@ async def test_native_tasks_stay_in_their_lane_in_order(
     assert left == [number for number in _numbers(0, 300) if int(number) % 3 == 0]
 
 
+async def test_looking_for_late_items_again_costs_nothing_for_the_native_tasks_that_wait(redis_url: str) -> None:
+    client = Counting(redis_url)
+    queue, one = await _make_queue(client), Watched(client)
+    await client.batch([("XADD", NORMAL, "*", "task", number) for number in range(5_000)])
+    await _park(queue, 100)
+    await _beat(client)
+    await one.see()
+    scripts = []
+    for _ in range(2):
+        client.calls.clear()
+        assert await one.standby.hand_over() == 0
+        scripts.append(client.calls.count("EVALSHA"))
+    assert scripts[0] > 5
+    assert scripts[1] == len(keys.STREAMS)
+    await client.close()
+
+
 async def test_nothing_is_lost_from_a_lane_where_the_list_became_something_else(
     client: RedisClient, watch: Callable[..., Watched]
 ) -> None:

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 
+    standby_for: Annotated[str | None, Field(max_length=500)] = None
+
     queue_concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     queue_lease_sec: Annotated[float, Field(ge=1, le=3600)] = 15.0
     queue_max_attempts: Annotated[int, Field(ge=1, le=100)] = 5

@@ -45,6 +45,7 @@ class Gates:
         storage_ping: Callable[[], Awaitable[None]],
         memory_limit_bytes: int | None,
         memory: Callable[[], int | None] = resident_bytes,
+        standing_by: bool = False,
     ) -> None:
         self._metrics = metrics
         self._ping = storage_ping
@@ -53,6 +54,9 @@ class Gates:
         self._reasons: set[str] = set()
         self._open = asyncio.Event()
         self._open.set()
+        if standing_by:  # until a look has shown that nobody else is at work
+            self._reasons.add(STANDBY)
+            self._open.clear()
 
     @property
     def closed(self) -> str | None:
@@ -80,6 +84,18 @@ class Gates:
                 self.close(MEMORY, "memory is over its limit, claiming rests", used_mb=used >> 20)
             elif used < self._limit * _OPEN_BELOW:
                 self.open(MEMORY, "memory is below its limit again", used_mb=used >> 20)
+
+    def stand_by(self, active: bool | None) -> None:
+        """Follow the standby's decision; it has said so itself."""
+        if active is True and STANDBY in self._reasons:
+            self._metrics.standby_changes.labels("active").inc()
+            self._reasons.discard(STANDBY)
+            if not self._reasons:
+                self._open.set()
+        elif active is False and STANDBY not in self._reasons:
+            self._metrics.standby_changes.labels("standby").inc()
+            self._reasons.add(STANDBY)
+            self._open.clear()
 
     def close(self, reason: str, message: str, **fields: object) -> None:
         if reason not in self._reasons:

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import keys
+from .queue_commands import Command
 from .queue_entries import Delivery
 from .redis_client import CONNECT_TIMEOUT_SEC, Script
 
@@ -33,7 +34,15 @@ class LeaseKeeper:
     """
 
     def __init__(
-        self, url: str, *, worker_id: str, lease_sec: float, heartbeat_sec: float, held: Held, lost: Lost
+        self,
+        url: str,
+        *,
+        worker_id: str,
+        lease_sec: float,
+        heartbeat_sec: float,
+        held: Held,
+        lost: Lost,
+        announcement: Command | None = None,
     ) -> None:
         self._url = url
         self._worker_id = worker_id
@@ -41,6 +50,8 @@ class LeaseKeeper:
         self._heartbeat_sec = heartbeat_sec
         self._held = held
         self._lost = lost
+        self._announcement = announcement
+        """Written before every heartbeat, where other workers must know what kind of worker beats."""
         self._renew = Script("renew")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -89,6 +100,8 @@ class LeaseKeeper:
     def _beat(self, client: redis.Redis) -> None:
         # Lives over one missed beat, as the heartbeats of the platform's own workers do.
         ttl_ms = int(max(2 * self._heartbeat_sec, self._heartbeat_sec + 5) * 1000)
+        if self._announcement is not None:
+            client.execute_command(*self._announcement)  # type: ignore[no-untyped-call]
         client.set(keys.heartbeat(self._worker_id), "alive", px=ttl_ms)
 
     def _turn(self, client: redis.Redis) -> None:

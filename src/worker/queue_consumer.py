@@ -155,6 +155,18 @@ class TaskQueue(QueueClient):
             words += (one.stream, one.entry_id, one.deliveries - 1)
         return int(await self._run("release", [], words))
 
+    async def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Give back what was claimed but not begun: items of the platform's lists to the head of their lists, in order
+        (somebody else may be there to read those), all others as `release` does."""
+        items = [
+            Finished(one, [("LPUSH", one.door, one.raw)])
+            for one in reversed(deliveries)
+            if one.door is not None and one.raw is not None
+        ]
+        if items:
+            await self.finish(items)
+        await self.release([one for one in deliveries if one.door is None or one.raw is None])
+
     async def release_everything(self) -> int:
         """Give back whatever Redis still holds under our name, e.g. what arrived while a read was being cancelled."""
         left: list[Delivery] = []

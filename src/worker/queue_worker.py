@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from .admission import Admission
@@ -23,6 +24,7 @@ from .processor import Execution, Outcome, Processor, Run
 from .queue_consumer import TaskQueue
 from .queue_entries import Delivery
 from .slots import Slots
+from .standby import Standby
 
 log = get_logger(__name__)
 
@@ -81,6 +83,7 @@ class QueueWorker:
         *,
         concurrency: int,
         drain_sec: float,
+        standby: Standby | None = None,
     ) -> None:
         self._queue = queue
         self._processor = processor
@@ -90,6 +93,7 @@ class QueueWorker:
         self._gates = gates
         self._make_keeper = keeper
         self._drain_sec = drain_sec
+        self._standby = standby
         self._slots = Slots(concurrency, self._execute)
         self._held: dict[tuple[bytes, bytes], Delivery] = {}
         """All that Redis holds under our name: waiting here, running, or over and not yet acknowledged."""
@@ -143,6 +147,8 @@ class QueueWorker:
             "depth": self._depth_once,
             "gates": self._gates.look,
         }
+        if self._standby is not None:
+            loops["standby"] = partial(self._standby_once, self._standby)
         self._slots.start()
         keeper.start()
         jobs = {name: asyncio.create_task(self._for_ever(name, step), name=name) for name, step in loops.items()}
@@ -229,7 +235,7 @@ class QueueWorker:
         """Claim nothing until the gates open. What a read that had begun still brings is given back."""
         if self._reading is not None:
             reading, self._reading = self._reading, None
-            await self._queue.release(await reading)
+            await self._queue.put_back(await reading)
         await self._gates.opened()
 
     def _room(self) -> int:
@@ -466,6 +472,12 @@ class QueueWorker:
         if trimmed:
             log.warning("dead letters took more room than they may, the oldest were dropped", count=trimmed)
 
+    async def _standby_once(self, standby: Standby) -> None:
+        await asyncio.sleep(standby.pause_sec)
+        self._gates.stand_by(await standby.look())
+        if not standby.active:
+            await standby.hand_over()
+
     # -- the end -----------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
@@ -486,6 +498,8 @@ class QueueWorker:
             await self._queue.forget_consumer()
             await asyncio.to_thread(keeper.join)
             await self._queue.stop_beating()
+            if self._standby is not None:
+                await self._standby.leave()
         except WorkerError as error:
             log.warning("could not sign off; leases will run out instead", problem=error.message)
         self._held.clear()

@@ -32,6 +32,7 @@ from .redis_client import RedisClient
 from .retry_policy import RetryPolicy
 from .services.brands import BrandDirectory
 from .services.mentions import MentionService
+from .standby import Standby
 from .storage import Storage
 
 log = get_logger(__name__)
@@ -86,10 +87,21 @@ class Runtime:
             task_timeout_sec=settings.task_timeout_sec,
             max_task_bytes=settings.queue_max_task_bytes,
         )
+        self.standby = (
+            Standby(
+                self.redis,
+                settings.standby_for,
+                worker_id=settings.worker_id,
+                interval_sec=settings.heartbeat_interval_sec,
+            )
+            if settings.standby_for
+            else None
+        )
         self.gates = Gates(
             self.metrics,
             storage_ping=self.storage.ping,
             memory_limit_bytes=settings.worker_memory_limit_mb << 20 or None,
+            standing_by=self.standby is not None,
         )
         self.worker = QueueWorker(
             self.queue,
@@ -101,6 +113,7 @@ class Runtime:
             partial(self._keeper, redis_url),
             concurrency=settings.queue_concurrency,
             drain_sec=settings.drain_timeout_sec,
+            standby=self.standby,
         )
         self.api = ApiContext(
             worker_id=settings.worker_id,
@@ -113,6 +126,7 @@ class Runtime:
             metrics=self.metrics,
             redis_ping=self.redis.ping,
             worker_state=lambda: self.worker.state.value,
+            standby=self.standby,
         )
 
     def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
@@ -123,6 +137,7 @@ class Runtime:
             heartbeat_sec=self.settings.heartbeat_interval_sec,
             held=held,
             lost=lost,
+            announcement=self.standby.announcement if self.standby is not None else None,
         )
 
     def _handlers(self) -> Registry:

@@ -13,6 +13,7 @@ from ..handlers import Registry
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
 from ..services.mentions import MentionService
+from ..standby import Standby
 from ..storage import Storage
 
 
@@ -28,6 +29,7 @@ class ApiContext:
     metrics: Metrics
     redis_ping: Callable[[], Awaitable[None]]
     worker_state: Callable[[], str]
+    standby: Standby | None = None
 
 
 def context(request: Request) -> ApiContext:

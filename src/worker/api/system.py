@@ -28,12 +28,14 @@ async def health(ctx: Context) -> dict[str, str]:
 async def ready(ctx: Context) -> JSONResponse:
     redis, mongodb = await asyncio.gather(_ask(ctx.redis_ping), _ask(ctx.storage.ping))
     state = ctx.worker_state()
-    fine = redis["ok"] and mongodb["ok"] and state == "running"
-    body = {
+    fine = redis["ok"] and mongodb["ok"] and state in ("running", "standby")
+    body: dict[str, Any] = {
         "status": "ready" if fine else "not_ready",
         "dependencies": {"redis": redis, "mongodb": mongodb},
         "worker": {"id": ctx.worker_id, "state": state},
     }
+    if ctx.standby is not None:
+        body["standby"] = ctx.standby.state
     return JSONResponse(body, status_code=200 if fine else 503)
 
 

@@ -25,7 +25,8 @@ _PAGE: Final = 100
 _REASON_SHOWN: Final = 200
 _HEADER: Final = ("id", "at", "type", "brand", "code", "attempts", "reason")
 _MEND: Final = """\
-to mend a task: dead show ID --task > task.json, correct it, enqueue task.json (another id if it has one), dead drop ID
+to mend a task: dead show ID --task > task.jsonl; correct it (one line; another id if it has one; "type":
+"analyze_mentions" if it came from a chunk list); enqueue task.jsonl; dead drop ID
 """
 
 

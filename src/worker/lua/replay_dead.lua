@@ -6,9 +6,9 @@
 -- Returns: per letter {new entry id, 1 when the task keeps its id}, or nil for one that is gone.
 local dead, ttl = KEYS[1], ARGV[1]
 
--- The letter of a task is written together with its record "failed". Beside any other record stands the letter of a
--- part, e.g. of one mention of a chunk that succeeded: a task of its own, which must not overwrite that record.
-local function is_part(record)
+-- The letter of a task is written together with its record "failed". A letter beside any other record is of a part of
+-- that task or of an earlier one of its id: its replay is a task of its own, which must not overwrite that record.
+local function is_anothers(record)
   local raw = redis.pcall('GET', record)
   if type(raw) ~= 'string' then return false end
   local fine, known = pcall(cjson.decode, raw)
@@ -23,7 +23,7 @@ for index = 1, (#ARGV - 1) / 3 do
   if entry then
     local fields = {}
     for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-    local keeps_id = record ~= '' and (own == '1' or not is_part(key))
+    local keeps_id = record ~= '' and (own == '1' or not is_anothers(key))
     local words = {'task', fields.task or ''}
     for _, name in ipairs({'id', 'door'}) do
       if fields[name] and (name ~= 'id' or keeps_id) then
