@@ -68,8 +68,10 @@ async def bury(client: RedisClient, task: Any = None, **fields: Any) -> str:
 
 
 async def entries(client: RedisClient, stream: str = NORMAL) -> list[dict[bytes, bytes]]:
+    """What was put back, without the mark that it was (the end of a replayed task is not counted a second time)."""
     reply = await client.call("XRANGE", stream, "-", "+")
-    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in reply]
+    fields = [dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in reply]
+    return [{name: value for name, value in one.items() if name != b"replayed"} for one in fields]
 
 
 async def left(client: RedisClient) -> int:

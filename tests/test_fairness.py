@@ -249,6 +249,23 @@ async def test_a_batch_counts_down_once_per_envelope_whatever_became_of_it(
     assert await client.call("EXISTS", "batch:unknown:remaining") == 0
 
 
+async def test_an_envelope_that_dies_and_dies_again_after_a_replay_counts_down_once(
+    client: RedisClient, redis_url: str, mongo_uri: str
+) -> None:
+    await client.call("SET", "batch:b1:remaining", 3, "EX", 600)
+    broken = {"envelope_id": "e2", "batch_id": "b1", "task": {"mentions": "broken"}}
+    await client.call("RPUSH", "queue:brand:acme:chunks", orjson.dumps(broken))
+    async with running(redis_url, mongo_uri) as runtime:
+        await until(lambda: dead_letters(client))
+        assert await runtime.api.dead_letters.replay_matching() == 1
+
+        async def died_again() -> bool:
+            return runtime.metrics.tasks.executions.get(("analyze_mentions", "failed")) == 2
+
+        await until(died_again)
+    assert await client.call("GET", "batch:b1:remaining") == b"2"
+
+
 async def test_of_tasks_with_one_dedup_key_one_is_run(client: RedisClient, redis_url: str, mongo_uri: str) -> None:
     recorder = Recorder()
     tasks = [{"type": "noop", "id": f"t{n}", "dedupKey": f"k{n % 2}"} for n in range(10)]

@@ -62,6 +62,11 @@ class Gates:
     def closed(self) -> str | None:
         return next((reason for reason in (STANDBY, STORAGE, MEMORY) if reason in self._reasons), None)
 
+    @property
+    def may_finish(self) -> bool:
+        """May tasks that workers of ours have begun be taken over? A standby's, too: nobody else sees them."""
+        return not self._reasons - {STANDBY}
+
     async def opened(self) -> None:
         """Returns when claiming may go on."""
         await self._open.wait()
@@ -85,14 +90,15 @@ class Gates:
             elif used < self._limit * _OPEN_BELOW:
                 self.open(MEMORY, "memory is below its limit again", used_mb=used >> 20)
 
-    def stand_by(self, active: bool | None) -> None:
+    def stand_by(self, active: bool) -> None:
         """Follow the standby's decision; it has said so itself."""
-        if active is True and STANDBY in self._reasons:
+        self._metrics.standby_active.set(active)
+        if active and STANDBY in self._reasons:
             self._metrics.standby_changes.labels("active").inc()
             self._reasons.discard(STANDBY)
             if not self._reasons:
                 self._open.set()
-        elif active is False and STANDBY not in self._reasons:
+        elif not active and STANDBY not in self._reasons:
             self._metrics.standby_changes.labels("standby").inc()
             self._reasons.add(STANDBY)
             self._open.clear()

@@ -140,6 +140,10 @@ class Metrics:
             "worker_standby_changes", "Times the worker took over from or gave back to the primary.", ["to"], registry=r
         )
 
+        self.standby_active = Gauge(
+            "worker_standby_active", "1 while this worker stands in for the primary, 0 while it stands by.", registry=r
+        )
+
     def set_depths(
         self,
         waiting: Mapping[TaskPriority, int],

@@ -207,7 +207,7 @@ class Processor:
         commands += self._counted_down(run.document, delivery)
         commands += self._outputs.record(task, TaskStatus.SUCCEEDED, started_ms=run.started_ms, result=result.result)
         dead = (InvalidTask.code,) * len(result.rejected)
-        return Execution(Finished(delivery, commands), Outcome.SUCCEEDED, task.type, None, dead)
+        return Execution(Finished(delivery, commands, task.id), Outcome.SUCCEEDED, task.type, None, dead)
 
     def duplicate(self, run: Run, first: str) -> Execution:
         """The outcome of a task whose dedupKey another task had first."""
@@ -276,7 +276,7 @@ class Processor:
 
     def _counted_down(self, document: Any, delivery: Delivery) -> list[Command]:
         """An envelope that has ended, well or not, is one less of its aggregator's batch: once, with its outcome."""
-        batch = batch_of(document) if delivery.fields and delivery.door else None
+        batch = batch_of(document) if delivery.door and b"replayed" not in delivery.fields else None
         return [] if batch is None else [("COUNT_DOWN", self._keys.batch_remaining(batch))]
 
     def _hinted_brand(self, delivery: Delivery, document: Any) -> str:

@@ -189,8 +189,8 @@ class TaskQueue(QueueClient):
             a refused output (the task is in the dead letters).
         """
         words: list[Word] = [keys.GROUP, self._dead_max, iso_ms(self.now_ms()), self._worker_id, len(finished)]
-        for delivery, commands in finished:
-            words += (delivery.stream, delivery.entry_id, len(commands))
+        for delivery, commands, task_id in finished:
+            words += (delivery.stream, delivery.entry_id, task_id or delivery.task_id, len(commands))
             for command in commands:
                 words.append(len(command))
                 words += command

@@ -95,6 +95,8 @@ class Finished(NamedTuple):
 
     delivery: Delivery
     commands: Sequence[Command]
+    task_id: str = ""
+    """The task's own id, where it is known; else the one it got from its place in the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,9 @@ class QueueOutputs:
         """The task again at `due_ms`, remembering its id, first arrival, attempts and errors."""
         fields: list[bytes] = [b"task", delivery.raw or b"", b"id", delivery.task_id.encode(), b"first", delivery.first]
         fields += [b"attempts", str(attempts).encode(), b"history", orjson.dumps(list(history))]
-        if delivery.door:
-            fields += [b"door", delivery.door.encode()]
+        for name in (b"door", b"replayed"):
+            if name in delivery.fields:
+                fields += [name, delivery.fields[name]]
         member = delayed_member(keys.STREAMS[delivery.priority], fields)
         return ("ZADD", keys.DELAYED, f"{due_ms / 1000:.3f}", member)
 

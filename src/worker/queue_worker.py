@@ -207,7 +207,10 @@ class QueueWorker:
         full = self._admission.full_lanes()
         self._room_event.clear()
         deliveries = await self._queue.claim(room, full_lanes=full) or await self._arrivals(room, bool(full))
-        await self._admit(deliveries)
+        if self._gates.closed is None:
+            await self._admit(deliveries)
+        else:  # closed while we waited
+            await self._queue.put_back(deliveries)
 
     async def _arrivals(self, room: int, full: bool) -> list[Delivery]:
         """Wait for something new; while tasks wait in lanes also for a slot that becomes free for them.
@@ -433,7 +436,7 @@ class QueueWorker:
     async def _reclaim_once(self) -> None:
         await asyncio.sleep(_RECLAIM_EVERY_SEC)
         free = self._slots.size - self._slots.inside
-        if free <= 0 or not self._started or self._gates.closed is not None:
+        if free <= 0 or not self._started or not self._gates.may_finish:
             return
         taken = await self._queue.reclaim(free)
         if taken:
@@ -443,7 +446,7 @@ class QueueWorker:
 
     async def _promote_once(self) -> None:
         await asyncio.sleep(_PROMOTE_EVERY_SEC)
-        while self._gates.closed != "standby" and await self._queue.promote():
+        while await self._queue.promote():
             pass
 
     async def _lists_once(self) -> None:
@@ -473,10 +476,11 @@ class QueueWorker:
             log.warning("dead letters took more room than they may, the oldest were dropped", count=trimmed)
 
     async def _standby_once(self, standby: Standby) -> None:
-        await asyncio.sleep(standby.pause_sec)
-        self._gates.stand_by(await standby.look())
+        await standby.look()
+        self._gates.stand_by(standby.active)
         if not standby.active:
             await standby.hand_over()
+        await asyncio.sleep(standby.pause_sec)
 
     # -- the end -----------------------------------------------------------------------------------------------
 

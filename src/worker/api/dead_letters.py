@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from ..dead_letter_view import LetterFilter
@@ -45,22 +45,6 @@ _FOREIGN: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def own_page(request: Request) -> None:
-    """A browser says whose page a request comes from. These routes act without a body, so that any page a user of
-    this machine looks at could call them unasked; pages of other origins are refused. A request with a key is none of
-    those: a page cannot add that header without the browser asking first.
-
-    Raises:
-        HTTPException: 403, the request is another page's.
-    """
-    origin = request.headers.get("origin")
-    if origin is None or "x-api-key" in request.headers:
-        return
-    if urlsplit(origin).netloc != request.headers.get("host"):
-        raise HTTPException(403, "Requests of web pages of another origin are refused.")
-
-
-OwnPage = Depends(own_page)
 Text = Annotated[str | None, Query(max_length=200)]
 
 
@@ -97,7 +81,6 @@ async def letter(letter_id: str, ctx: Context) -> JSONResponse:
     status_code=202,
     openapi_extra=_REPLAY_BODY,
     responses={**responses(400, 401, 413, 415, 503), **_FOREIGN},
-    dependencies=[OwnPage],
 )
 async def replay_matching(request: Request, ctx: Context) -> dict[str, int]:
     """Put back all that match and are there now, oldest first. `{}` names nothing: say `{"all": true}` for all."""
@@ -107,10 +90,7 @@ async def replay_matching(request: Request, ctx: Context) -> dict[str, int]:
 
 
 @router.post(
-    "/dead-letters/{letter_id}/replay",
-    status_code=202,
-    responses={**responses(400, 401, 404, 503), **_FOREIGN},
-    dependencies=[OwnPage],
+    "/dead-letters/{letter_id}/replay", status_code=202, responses={**responses(400, 401, 404, 503), **_FOREIGN}
 )
 async def replay(letter_id: str, ctx: Context) -> JSONResponse:
     """Put one back onto its stream. `taskId` is the id of its task from now on (see `Location`)."""
@@ -126,7 +106,6 @@ async def replay(letter_id: str, ctx: Context) -> JSONResponse:
     status_code=204,
     response_class=Response,
     responses={**responses(400, 401, 404, 503), **_FOREIGN},
-    dependencies=[OwnPage],
 )
 async def drop(letter_id: str, ctx: Context) -> Response:
     """Delete one."""
@@ -135,7 +114,7 @@ async def drop(letter_id: str, ctx: Context) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/dead-letters", responses={**responses(400, 401, 503), **_FOREIGN}, dependencies=[OwnPage])
+@router.delete("/dead-letters", responses={**responses(400, 401, 503), **_FOREIGN})
 async def drop_matching(
     request: Request, ctx: Context, brand: Text = None, type: Text = None, code: Text = None, all: bool = False
 ) -> dict[str, int]:
@@ -147,7 +126,7 @@ async def drop_matching(
     return {"dropped": await ctx.dead_letters.drop_matching(wanted)}
 
 
-@router.post("/retry/{brand}", responses={**responses(400, 401, 503), **_FOREIGN}, dependencies=[OwnPage])
+@router.post("/retry/{brand}", responses={**responses(400, 401, 503), **_FOREIGN})
 async def retry(brand: str, ctx: Context) -> dict[str, str | int]:
     """Everything of a brand that has failed, once more: its dead letters and the failure records of workers in
     `failed:brand:{slug}`. The orchestrator's records in that list stay where they are."""

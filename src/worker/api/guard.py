@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,7 +21,8 @@ class _TooLarge(Exception):
 
 class Guard:
     """With a key: every path but `OPEN_PATHS` needs it in `X-API-Key`. Without: the service is for this machine only,
-    so a request that names another host is a web page's attempt to reach it by DNS rebinding, and is refused."""
+    so a request that names another host (DNS rebinding) or comes from another origin's page is refused: any page a user
+    of this machine looks at could otherwise drop dead letters or push tasks."""
 
     def __init__(self, app: ASGIApp, *, api_key: str | None, max_body_bytes: int) -> None:
         self._app = app
@@ -45,6 +47,9 @@ class Guard:
         if self._key is None:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            origin = headers.get(b"origin")
+            if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host:
+                return 403, "Requests of web pages of another origin are refused."
             if name not in _LOOPBACK_NAMES:
                 return 421, "Without WORKER_API_KEY the service answers on this machine only (localhost)."
         elif path not in OPEN_PATHS and not hmac.compare_digest(headers.get(b"x-api-key", b""), self._key):

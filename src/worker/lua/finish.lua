@@ -3,7 +3,7 @@
 -- (after a lost lease) changes nothing.
 -- KEYS: the dead letter stream.
 -- ARGV: group, most dead letters, time now (ISO), worker id, number of tasks,
---       then per task: stream, entry id, number of commands, and per command: number of words, words...
+--       then per task: stream, entry id, task id, number of commands, and per command: number of words, words...
 -- One command is the script's own: COUNT_DOWN key = DECR of a counter that exists and is above zero.
 -- Returns: per task 1 (done), 0 (somebody else has finished it) or the error of the first refused output.
 local group, dead_max, now, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -27,8 +27,8 @@ local function run(first, words)
 end
 
 for task = 1, tonumber(ARGV[5]) do
-  local stream, id, commands = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  at = at + 3
+  local stream, id, name, commands = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  at = at + 4
   local mine = redis.call('XACK', stream, group, id) == 1
   local problem = nil
   for _ = 1, commands do
@@ -47,7 +47,7 @@ for task = 1, tonumber(ARGV[5]) do
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', dead_max, '*',
       'task', field(fields, 'task'), 'type', '', 'brand', '', 'reason', 'output: ' .. problem,
       'error', cjson.encode({code = 'OUTPUT_FAILED', message = problem, retryable = false}),
-      'attempts', '1', 'at', now, 'worker', worker, 'stream', stream, 'door', field(fields, 'door'))
+      'attempts', '1', 'at', now, 'worker', worker, 'id', name, 'stream', stream, 'door', field(fields, 'door'))
   end
   if mine then redis.call('XDEL', stream, id) end
   answers[task] = problem or (mine and 1 or 0)

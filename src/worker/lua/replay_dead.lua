@@ -24,9 +24,10 @@ for index = 1, (#ARGV - 1) / 3 do
     local fields = {}
     for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
     local keeps_id = record ~= '' and (own == '1' or not is_anothers(key))
-    local words = {'task', fields.task or ''}
+    -- "replayed": its death has been counted (the batch of an envelope), its second end must not be.
+    local words = {'task', fields.task or '', 'replayed', '1'}
     for _, name in ipairs({'id', 'door'}) do
-      if fields[name] and (name ~= 'id' or keeps_id) then
+      if (fields[name] or '') ~= '' and (name ~= 'id' or keeps_id) then
         words[#words + 1] = name
         words[#words + 1] = fields[name]
       end
