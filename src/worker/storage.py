@@ -40,6 +40,7 @@ _INDEX_TIMEOUT_SEC: Final = 120.0
 """Building an index over an existing large collection at the first start of a new version."""
 _TRANSIENT_CODES: Final = frozenset({11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262})
 """Server codes for shutting down, stepping down, not primary and network trouble (MongoDB error code table)."""
+_INDEX_TRIES: Final = 4
 _INDEX_CONFLICTS: Final = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
 
@@ -104,26 +105,26 @@ class Storage:
                 await self._create(name, models)
 
     async def _create(self, name: str, models: list[IndexModel]) -> None:
-        try:
-            await self.collection(name).create_indexes(models)
-        except OperationFailure as error:
-            if error.code not in _INDEX_CONFLICTS or not await self._change_ages(name, models):
-                raise
+        """Create indexes; one whose age the settings have changed is changed. Other workers may be doing the same."""
+        for attempt in range(_INDEX_TRIES):
+            try:
+                await self.collection(name).create_indexes(models)
+            except OperationFailure as error:
+                if error.code not in _INDEX_CONFLICTS or attempt == _INDEX_TRIES - 1:
+                    raise
+                await self._change_ages(name, models)
+            else:
+                return
 
-    async def _change_ages(self, name: str, models: list[IndexModel]) -> bool:
-        """An age that the settings have changed since the index was made. False when the conflict is another one."""
+    async def _change_ages(self, name: str, models: list[IndexModel]) -> None:
         existing = await self.collection(name).index_information()
-        changed = False
         for model in models:
             wanted = model.document
-            found = existing.get(wanted["name"], {})
-            if found.get("expireAfterSeconds") != wanted.get("expireAfterSeconds"):
-                if list(found.get("key", [])) != list(wanted["key"].items()):
-                    return False
+            found = existing.get(wanted["name"])
+            same_keys = found is not None and list(found["key"]) == list(wanted["key"].items())
+            if same_keys and found is not None and found.get("expireAfterSeconds") != wanted.get("expireAfterSeconds"):
                 age = {"name": wanted["name"], "expireAfterSeconds": wanted["expireAfterSeconds"]}
                 await self._database.command("collMod", name, index=age)
-                changed = True
-        return changed
 
     async def mentions_by_key(self, keys: Sequence[str]) -> dict[str, Document]:
         """Stored mentions by `_id`; absent ones are missing from the answer."""
