@@ -13,6 +13,7 @@ from . import keys
 from .models import TaskPriority
 from .queue_commands import Command
 
+_ID_PREFIX: Final = {stream: f"{priority.value}-" for stream, priority in keys.PRIORITY_OF_STREAM.items()}
 _NO_FIELDS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
@@ -57,7 +58,7 @@ class Delivery:
         given = self.fields.get(b"id")
         if given:
             return given.decode("utf-8", "replace")
-        return f"{self.priority.value}-{self.entry_id.decode()}"
+        return f"{_ID_PREFIX[self.stream]}{self.entry_id.decode()}"
 
     @property
     def first(self) -> bytes:

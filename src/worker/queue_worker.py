@@ -416,7 +416,7 @@ class QueueWorker:
         delivery = execution.finished.delivery
         self._held.pop((delivery.stream, delivery.entry_id), None)
         if answer == "ok":
-            self._metrics.tasks.ended(execution.type, execution.outcome.value)
+            self._metrics.tasks.ended(execution.type, execution.outcome)
             for code in execution.dead:
                 self._metrics.dead_letters.labels(code).inc()
             if execution.error is not None:

@@ -100,7 +100,8 @@ def _first_bad(value: Any, path: str) -> tuple[str, str] | None:
     if isinstance(value, dict):
         for key, child in value.items():
             here = f"{path}.{key}" if path else str(key)
-            bad = (_surrogate(key, _printable(here)) if isinstance(key, str) else None) or _first_bad(child, here)
+            bad = None if not isinstance(key, str) or key.isascii() else _surrogate(key, _printable(here))
+            bad = bad or _first_bad(child, here)
             if bad:
                 return bad
     elif isinstance(value, list | tuple):
