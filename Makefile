@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench format lock clean
+.PHONY: help setup run test check chaos bench format lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -39,6 +39,9 @@ check: $(VENV)/.dev ## Ruff (lint and format) and mypy strict
 format: $(VENV)/.dev ## Let Ruff format the code and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: $(VENV)/.dev ## Kill workers and servers in the middle of their work (about 8 minutes on two quiet cores)
+	@exec $(BIN)/python -m pytest tests/chaos --run-chaos -q $(ARGS)
 
 bench: $(VENV)/.dev ## Run the benchmarks under bench/; figures go to bench/out/
 	@exec $(BIN)/python -m bench $(ARGS)
