@@ -56,7 +56,7 @@ class LeaseKeeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self.failures = 0
-        """Turns in a row that did not reach Redis."""
+        """Steps in a row that Redis did not take."""
 
     def start(self) -> None:
         self._thread.start()
@@ -80,22 +80,24 @@ class LeaseKeeper:
         beat_at = renew_at = 0.0
         try:
             while not self._stop.is_set():
-                now = time.monotonic()
-                try:
-                    if now >= beat_at:
-                        self._beat(client)
-                        beat_at = now + self._heartbeat_sec
-                    if now >= renew_at:
-                        self._turn(client)
-                        renew_at = now + self._lease_sec / 3
-                    self.failures = 0
-                except (redis.RedisError, OSError):
-                    self.failures += 1
-                    self._stop.wait(min(0.5, self._lease_sec / 10))
-                    continue
+                # Each for itself: a Redis without memory refuses the heartbeat, but not the leases.
+                if time.monotonic() >= renew_at:
+                    renew_at = self._next(self._turn, client, self._lease_sec / 3)
+                if time.monotonic() >= beat_at:
+                    beat_at = self._next(self._beat, client, self._heartbeat_sec)
                 self._stop.wait(max(0.0, min(beat_at, renew_at) - time.monotonic()))
         finally:
             client.close()
+
+    def _next(self, step: Callable[[redis.Redis], None], client: redis.Redis, period_sec: float) -> float:
+        """Do a step and say when the next is due: soon again when it failed."""
+        try:
+            step(client)
+        except (redis.RedisError, OSError):
+            self.failures += 1
+            return time.monotonic() + min(0.5, self._lease_sec / 10)
+        self.failures = 0
+        return time.monotonic() + period_sec
 
     def _beat(self, client: redis.Redis) -> None:
         # Lives over one missed beat, as the heartbeats of the platform's own workers do.
