@@ -6,15 +6,15 @@ counts against the task (`counts_attempt`): a task is not to blame for a databas
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 
 class WorkerError(Exception):
     """Base of the worker's own errors."""
 
-    code: ClassVar[str] = "INTERNAL"
-    retryable: ClassVar[bool] = False
-    counts_attempt: ClassVar[bool] = True
+    code: str = "INTERNAL"
+    retryable: bool = False
+    counts_attempt: bool = True
 
     def __init__(self, message: str, *, not_before_sec: float | None = None) -> None:
         super().__init__(message)
