@@ -1,1 +1,1 @@
-"""Language models: what is said to them, what comes back, and what it costs. Nothing here is loaded before it is used."""
+"""Language models: what is said to them, what comes back, what it costs. Nothing is loaded before it is used."""

@@ -75,6 +75,7 @@ class LLMError(WorkerError):
         retry_after_sec: float | None = None,
         usage: Usage | None = None,
         detail: str | None = None,
+        rejected_parameter: str | None = None,
         attempts: tuple[Attempt, ...] = (),
     ) -> None:
         super().__init__(message, not_before_sec=retry_after_sec)
@@ -89,6 +90,8 @@ class LLMError(WorkerError):
         """Tokens that were spent although it failed."""
         self.detail = detail
         """The provider's own text, shortened and with keys taken out; for people, never decided by."""
+        self.rejected_parameter = rejected_parameter
+        """Name of a request parameter that this model does not take, e.g. `temperature`."""
         self.attempts = attempts
         """Every attempt of the question, in the error that ends it."""
 

@@ -1,0 +1,375 @@
+"""The one loop that retries, falls over and waits. Every model call of the worker goes through it.
+
+classify (the line) → record → policy (again, onward, raise) → wait. Everything ends before the question's deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Final, Generic, TypeVar
+
+from .llm.concurrency import AdaptiveLimit
+from .llm.errors import Kind, LLMError
+from .llm.exchange import Attempt, Reply, Request, Target, Usage
+from .llm.health import Health, why
+from .llm.policy import RULES, Backoff
+from .llm.rate import Meter
+from .llm.seams import Answered, Budget, Hold, Lines, Money, Question, Recorder, TokenCounts, Unfit
+
+T = TypeVar("T")
+
+WORTH_A_TRY_SEC: Final = 0.05
+"""With less time left than this no request is sent: it could only be paid for and thrown away."""
+SHARE_OF_TIME: Final = 0.5
+"""While another target could still be asked, one gets at most this share of the time left: a provider that hangs must
+leave room for the next."""
+GRACE_SEC: Final = 0.5
+"""A line reports its own timeout first; this much later the loop stops waiting for it."""
+_NEVER_BILLED: Final = frozenset(Kind) - {Kind.TIMEOUT, Kind.UNKNOWN, Kind.MALFORMED, Kind.EMPTY, Kind.TRUNCATED}
+"""Refused or never arrived. A request that timed out may be billed: what was set aside for it stays spent."""
+RESERVE_FACTOR: Final = 1.3
+"""Token estimates are up to that much too low for languages written with Latin letters (measured against o200k)."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A target within one question."""
+
+    target: Target
+    failures: dict[Kind, int] = field(default_factory=dict)
+    not_before: float = float("-inf")
+    done: bool = False
+
+
+@dataclass(slots=True)
+class _Progress(Generic[T]):
+    """What has become of a question so far."""
+
+    question: Question[T]
+    call_id: str
+    candidates: list[_Candidate]
+    request: Request
+    attempts: list[Attempt] = field(default_factory=list)
+    last: LLMError | None = None
+    mended: bool = False
+    """The one repair turn has been used."""
+    repairing: _Candidate | None = None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One request and what became of it."""
+
+    target: Target
+    started_at: datetime
+    began: float
+    reply: Reply | None = None
+    usage: Usage | None = None
+
+
+class Executor:
+    """State that is shared by all questions of a process: health, limits, lines."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        *,
+        meters: Callable[[str], Meter],
+        budget: Budget,
+        money: Money,
+        tokens: TokenCounts,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: Random | None = None,
+        timeout_sec: float = 60.0,
+        max_concurrency: int = 32,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.health = Health(clock)
+        self._lines = lines
+        self._meters = meters
+        self._budget = budget
+        self._money = money
+        self._tokens = tokens
+        self._recorder = recorder
+        self._clock = clock
+        self._now = now
+        self._sleep = sleep
+        self._rng = rng or Random()
+        self._timeout_sec = timeout_sec
+        self._max_concurrency = max_concurrency
+        self._backoff = backoff or Backoff()
+        self._limits: dict[str, AdaptiveLimit] = {}
+
+    async def ask(self, question: Question[T]) -> Answered[T]:
+        """The first acceptable answer of the question's targets.
+
+        Raises:
+            LLMError: no target answered; it holds every attempt and is of the kind of the last failure.
+        """
+        progress = _Progress(
+            question, uuid.uuid4().hex, [_Candidate(target) for target in question.targets], question.request
+        )
+        while True:
+            candidate = await self._next(progress)
+            answered = await self._try(progress, candidate)
+            if answered is not None:
+                return answered
+
+    # -- which target, and when ----------------------------------------------------------------------------------
+
+    async def _next(self, progress: _Progress[T]) -> _Candidate:
+        """The first target that may be asked; waits for the earliest when none may be now."""
+        while True:
+            now = self._clock()
+            left = progress.question.deadline - now
+            open_ones = [one for one in progress.candidates if not one.done]
+            if not open_ones or left < WORTH_A_TRY_SEC:
+                raise self._final(progress, Kind.TIMEOUT if open_ones else Kind.NO_KEY, "no time is left")
+            waits = [(self._free_at(one)[0], index) for index, one in enumerate(open_ones)]
+            earliest, index = min(waits)
+            if earliest <= now:
+                return next(one for one in open_ones if self._free_at(one)[0] <= now)
+            if earliest + WORTH_A_TRY_SEC > progress.question.deadline:
+                raise self._resting(progress, open_ones[index], earliest - now)
+            # A little later than the others that wait for the same moment.
+            await self._sleep((earliest - now) * (1.0 + self._rng.uniform(0.0, 0.1)))
+
+    def _free_at(self, one: _Candidate) -> tuple[float, str | None]:
+        at, reason = self.health.available_at(one.target)
+        return (one.not_before, "backing off") if one.not_before > at else (at, reason)
+
+    def _resting(self, progress: _Progress[T], one: _Candidate, seconds: float) -> LLMError:
+        """Nobody can be asked before the deadline."""
+        if progress.last is not None:
+            return self._final(progress, progress.last.kind, "", retry_after=seconds)
+        reason = self._free_at(one)[1]
+        return self._final(progress, Kind.RESTING, f"{one.target} rests: {reason}", retry_after=seconds)
+
+    def _final(self, progress: _Progress[T], kind: Kind, message: str, *, retry_after: float | None = None) -> LLMError:
+        last = progress.last
+        if last is None:
+            error = LLMError(kind, message or kind.value, retry_after_sec=retry_after)
+        else:
+            asked = len({one.target for one in progress.attempts})
+            text = last.message if asked < 2 else f"{asked} models asked, last: {last.message}"
+            waits = [value for value in (retry_after, last.retry_after_sec) if value is not None]
+            error = LLMError(
+                last.kind,
+                text,
+                target=last.target,
+                status=last.status,
+                retry_after_sec=max(waits, default=None),
+                detail=last.detail,
+            )
+            error.__cause__ = last
+        error.attempts = tuple(progress.attempts)
+        spent = [one.usage for one in progress.attempts if one.usage is not None]
+        error.usage = sum(spent[1:], spent[0]) if spent else None
+        return error
+
+    # -- one try -------------------------------------------------------------------------------------------------
+
+    async def _try(self, progress: _Progress[T], candidate: _Candidate) -> Answered[T] | None:
+        """One request to one target. None: it failed, and the candidate knows when it may be asked again."""
+        left = progress.question.deadline - self._clock()
+        others = any(one is not candidate and not one.done and not one.failures for one in progress.candidates)
+        turn = min(self._timeout_sec, left * SHARE_OF_TIME if others else left)
+        turn_ends = self._clock() + turn
+        limit = self._limit(candidate.target.provider)
+        try:
+            async with asyncio.timeout(turn):
+                await limit.enter()
+        except TimeoutError:
+            message = f"{candidate.target}: no place among {limit.limit} calls at a time for {turn:.1f} s"
+            error = LLMError(Kind.TIMEOUT, message, target=candidate.target)
+            self._after(progress, candidate, error)
+            return None
+        try:
+            if self._free_at(candidate)[0] > self._clock():
+                return None  # it began to rest while we waited for a place
+            return await self._send(progress, candidate, limit, turn_ends)
+        finally:
+            limit.leave()
+
+    async def _send(
+        self, progress: _Progress[T], candidate: _Candidate, limit: AdaptiveLimit, turn_ends: float
+    ) -> Answered[T] | None:
+        request, sent = progress.request, _Sent(candidate.target, self._now(), self._clock())
+        self.health.begin(candidate.target)
+        try:
+            reply = sent.reply = await self._bounded(candidate.target, request, turn_ends)
+            sent.usage = reply.usage or self._estimated(request, reply)
+            answer = progress.question.check(request, reply)
+        except LLMError as error:
+            failure, sent.usage = error, sent.usage or error.usage
+        except Unfit as unfit:
+            failure = self._unfit(progress, candidate, unfit)
+        except BaseException:
+            self.health.abandoned(candidate.target)
+            raise
+        else:
+            self._note(progress, request, sent, None)
+            self.health.succeeded(candidate.target)
+            limit.succeeded()
+            return Answered(answer, reply, tuple(progress.attempts))
+        self._note(progress, request, sent, failure)
+        self._keep_health(limit, sent, failure)
+        self._after(progress, candidate, failure)
+        return None
+
+    async def _bounded(self, target: Target, request: Request, turn_ends: float) -> Reply:
+        """`_exchange` with an end: opening a line or asking Redis may hang too. The line itself ends first."""
+        try:
+            async with asyncio.timeout(max(0.0, turn_ends - self._clock()) + GRACE_SEC):
+                return await self._exchange(target, request, turn_ends)
+        except TimeoutError as error:
+            raise LLMError(Kind.TIMEOUT, f"{target}: not even asked in time", target=target) from error
+
+    async def _exchange(self, target: Target, request: Request, turn_ends: float) -> Reply:
+        """Open the line, take a turn and the money, send, settle."""
+        line = await self._lines.line(target)
+        estimate = int(self._tokens.count_messages(request.messages, target.model) * RESERVE_FACTOR)
+        reserved = estimate + (request.max_tokens or 0)
+        meter = self._meters(target.provider)
+        turn = await meter.take(reserved, longest_sec=max(0.0, turn_ends - self._clock() - WORTH_A_TRY_SEC))
+        if not turn.granted:
+            message = f"{target}: our own rate limit is used up for {turn.wait_sec:.1f} s"
+            raise LLMError(Kind.RESTING, message, target=target, retry_after_sec=turn.wait_sec)
+        if turn.wait_sec > 0:
+            await self._sleep(turn.wait_sec)
+        hold = await self._reserve(target, estimate, request.max_tokens)
+        used: Usage | None = None
+        billed = True
+        try:
+            reply = await line.call(request, timeout_sec=max(0.0, turn_ends - self._clock()))
+            used = reply.usage or self._estimated(request, reply)
+            if reply.usage is not None:
+                self._tokens.observe(request.messages, target.model, reply.usage.input_tokens)
+            return reply
+        except LLMError as error:
+            used = error.usage
+            billed = error.kind not in _NEVER_BILLED
+            raise
+        finally:
+            await self._settle(target, meter, reserved, hold, used, billed=billed)
+
+    async def _reserve(self, target: Target, input_tokens: int, max_tokens: int | None) -> Hold | None:
+        if not self._budget.limited:
+            return None
+        most = self._money.ceiling(target, input_tokens, max_tokens)
+        if most is None:
+            raise LLMError(
+                Kind.BUDGET,
+                f"{target}: its price is unknown, so the daily budget cannot be kept; name it in LLM_PRICES_FILE",
+                target=target,
+            )
+        return await self._budget.reserve(most)
+
+    async def _settle(
+        self, target: Target, meter: Meter, reserved: int, hold: Hold | None, used: Usage | None, *, billed: bool
+    ) -> None:
+        cost: Decimal | None = None if billed else Decimal(0)
+        if used is not None:
+            await meter.settle(reserved, used.input_tokens + used.output_tokens)
+            known = self._money.cost(target, used)
+            cost = known[0] if known else None
+        elif not billed:
+            await meter.settle(reserved, 0)
+        if hold is not None:
+            await self._budget.settle(hold, cost)
+
+    def _estimated(self, request: Request, reply: Reply) -> Usage:
+        model = reply.target.model
+        asked = self._tokens.count_messages(request.messages, model)
+        return Usage(asked, self._tokens.count(reply.text, model), estimated=True)
+
+    # -- afterwards ----------------------------------------------------------------------------------------------
+
+    def _unfit(self, progress: _Progress[T], candidate: _Candidate, unfit: Unfit) -> LLMError:
+        """An answer of the wrong form: the same target is asked once to mend it."""
+        if not progress.mended:
+            progress.mended = True
+            progress.repairing = candidate
+            progress.request = unfit.mending.request
+        return LLMError(Kind.MALFORMED, f"{candidate.target}: {unfit.mending.problem}", target=candidate.target)
+
+    def _after(self, progress: _Progress[T], candidate: _Candidate, error: LLMError) -> None:
+        """May the candidate be asked again, and when?"""
+        progress.last = error
+        failed = candidate.failures.get(error.kind, 0)
+        candidate.failures[error.kind] = failed + 1
+        if not RULES[error.kind].onward and not self._without_temperature(progress, error):
+            for one in progress.candidates:
+                one.done = True
+            return
+        if progress.repairing is candidate:
+            if error.kind is Kind.MALFORMED and failed == 0:
+                return  # the repair turn, at once
+            progress.repairing, progress.request = None, progress.question.request  # whoever is next gets the question
+        again = 0 if error.kind is Kind.MALFORMED and progress.mended else self._backoff.tries(error.kind)
+        if failed >= again and error.kind not in (Kind.RESTING, Kind.INVALID):
+            candidate.done = True
+        candidate.not_before = self._clock() + self._backoff.wait(error.kind, failed, error.retry_after_sec, self._rng)
+
+    def _without_temperature(self, progress: _Progress[T], error: LLMError) -> bool:
+        """Some models take no temperature and say so: the question is asked once more without."""
+        if error.rejected_parameter != "temperature" or progress.request.temperature is None:
+            return False
+        progress.request = replace(progress.request, temperature=None)
+        return True
+
+    def _keep_health(self, limit: AdaptiveLimit, sent: _Sent, error: LLMError) -> None:
+        """What a failed request says about its target, for all questions."""
+        if error.kind is Kind.RATE_LIMITED:
+            limit.refused()
+        rule, target = RULES[error.kind], sent.target
+        if sent.reply is not None:
+            self.health.succeeded(target)  # it answered, however badly
+        elif rule.breaker:
+            self.health.failed(target)
+        else:
+            self.health.abandoned(target)
+        asked = error.retry_after_sec if error.kind is not Kind.RESTING else None
+        seconds = rule.rest_sec if asked is None else asked
+        if seconds > 0:
+            self.health.rest(target.provider if rule.whole_provider else target, seconds, why(error.kind))
+
+    def _note(self, progress: _Progress[T], request: Request, sent: _Sent, failure: LLMError | None) -> None:
+        """Record the attempt."""
+        priced = self._money.cost(sent.target, sent.usage) if sent.usage is not None else None
+        reply = sent.reply
+        attempt = Attempt(
+            id=uuid.uuid4().hex,
+            call_id=progress.call_id,
+            number=len(progress.attempts) + 1,
+            target=sent.target,
+            purpose=progress.question.purpose,
+            started_at=sent.started_at,
+            seconds=round(self._clock() - sent.began, 4),
+            outcome="ok" if failure is None else failure.kind.value,
+            status=200 if reply is not None else failure.status if failure is not None else None,
+            usage=sent.usage,
+            cost_usd=priced[0] if priced else None,
+            price=priced[1] if priced else None,
+            stop=reply.stop if reply is not None else None,
+            served_model=reply.served_model if reply is not None else None,
+            repair=len(request.messages) > len(progress.question.request.messages),
+            problem=failure.message if failure is not None else None,
+        )
+        progress.attempts.append(attempt)
+        self._recorder.record(attempt)
+
+    def _limit(self, provider: str) -> AdaptiveLimit:
+        limit = self._limits.get(provider)
+        if limit is None:
+            limit = self._limits[provider] = AdaptiveLimit(self._max_concurrency, self._clock)
+        return limit
