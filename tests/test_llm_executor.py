@@ -303,13 +303,13 @@ async def test_a_breaker_opens_and_one_trial_closes_it(monkeypatch: pytest.Monke
     for _ in range(10):
         await b.ask(FIRST, SECOND)
     assert b.lines.count(FIRST) == 5
-    assert b.executor.health.state(FIRST)["breaker"] == "open"
+    assert b.executor.health.state(FIRST).breaker == "open"
     down = False
     await asyncio.sleep(0.35)
     answers = await asyncio.gather(*(b.ask(FIRST, SECOND) for _ in range(5)))
     assert sorted(one.answer for one in answers) == ["back", "fine", "fine", "fine", "fine"]
     assert (await b.ask(FIRST, SECOND)).answer == "back"
-    assert b.executor.health.state(FIRST)["breaker"] == "closed"
+    assert b.executor.health.state(FIRST).breaker == "closed"
 
 
 async def test_a_failed_trial_keeps_the_breaker_open_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,7 @@ async def test_a_failed_trial_keeps_the_breaker_open_for_longer(monkeypatch: pyt
     await asyncio.sleep(0.12)
     await b.ask(FIRST, SECOND)
     assert b.lines.count(FIRST) == 6
-    assert b.executor.health.state(FIRST)["resting_sec"] > 0.1
+    assert b.executor.health.state(FIRST).resting_sec > 0.1
 
 
 async def test_a_wrong_request_says_nothing_about_the_target() -> None:
@@ -336,7 +336,7 @@ async def test_a_key_that_does_not_work_rests_all_models_of_the_provider() -> No
     b = bench({FIRST: always(fails(Kind.AUTH)), other: always("fine"), SECOND: always("fine")})
     await b.ask(FIRST, SECOND)
     assert (await b.ask(other, SECOND)).reply.target == SECOND
-    assert b.executor.health.state(other)["why"] == "the key is not accepted"
+    assert b.executor.health.state(other).why == "the key is not accepted"
 
 
 def mended(request: Request, reply: Reply) -> str:
@@ -367,7 +367,7 @@ async def test_a_form_that_nobody_masters_is_malformed_and_paid_for() -> None:
         await b.ask(FIRST, SECOND, check=mended)
     assert (caught.value.kind, len(caught.value.attempts)) == (Kind.MALFORMED, 3)
     assert caught.value.usage == Usage(30, 15)
-    assert b.executor.health.state(FIRST)["breaker"] == "closed"
+    assert b.executor.health.state(FIRST).breaker == "closed"
 
 
 async def test_a_model_that_takes_no_temperature_is_asked_without() -> None:

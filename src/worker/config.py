@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import socket
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from .config_llm import LLMSettings
 from .errors import ConfigError
 from .keys import PlatformKeys, normalise_prefix
 
@@ -25,7 +27,7 @@ def _default_worker_id() -> str:
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
-class Settings(BaseSettings):
+class Settings(LLMSettings):
     """Names are the environment variables' in lower case."""
 
     model_config = SettingsConfigDict(
@@ -64,8 +66,13 @@ class Settings(BaseSettings):
 
     dead_letters_max_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 512
     mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
+    dedup_window_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 72
     chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
+
+    llm_prices_file: Path | None = None
+    llm_daily_budget_usd: Annotated[Decimal | None, Field(gt=0, le=1_000_000, decimal_places=9)] = None
+    llm_calls_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 400
 
     consume_live_lists: bool = False
     redis_queue_prefix: str = "queue:brand:"

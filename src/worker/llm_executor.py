@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from random import Random
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from .llm.concurrency import AdaptiveLimit
 from .llm.errors import Kind, LLMError
 from .llm.exchange import Attempt, Reply, Request, Target, Usage
 from .llm.health import Health, why
 from .llm.policy import RULES, Backoff
+from .llm.progress import Candidate, Progress, Sent
 from .llm.rate import Meter
 from .llm.seams import Answered, Budget, Hold, Lines, Money, Question, Recorder, TokenCounts, Unfit
 
@@ -35,42 +36,6 @@ _NEVER_BILLED: Final = frozenset(Kind) - {Kind.TIMEOUT, Kind.UNKNOWN, Kind.MALFO
 """Refused or never arrived. A request that timed out may be billed: what was set aside for it stays spent."""
 RESERVE_FACTOR: Final = 1.3
 """Token estimates are up to that much too low for languages written with Latin letters (measured against o200k)."""
-
-
-@dataclass(slots=True)
-class _Candidate:
-    """A target within one question."""
-
-    target: Target
-    failures: dict[Kind, int] = field(default_factory=dict)
-    not_before: float = float("-inf")
-    done: bool = False
-
-
-@dataclass(slots=True)
-class _Progress(Generic[T]):
-    """What has become of a question so far."""
-
-    question: Question[T]
-    call_id: str
-    candidates: list[_Candidate]
-    request: Request
-    attempts: list[Attempt] = field(default_factory=list)
-    last: LLMError | None = None
-    mended: bool = False
-    """The one repair turn has been used."""
-    repairing: _Candidate | None = None
-
-
-@dataclass(slots=True)
-class _Sent:
-    """One request and what became of it."""
-
-    target: Target
-    started_at: datetime
-    began: float
-    reply: Reply | None = None
-    usage: Usage | None = None
 
 
 class Executor:
@@ -115,8 +80,8 @@ class Executor:
         Raises:
             LLMError: no target answered; it holds every attempt and is of the kind of the last failure.
         """
-        progress = _Progress(
-            question, uuid.uuid4().hex, [_Candidate(target) for target in question.targets], question.request
+        progress = Progress(
+            question, uuid.uuid4().hex, [Candidate(target) for target in question.targets], question.request
         )
         while True:
             candidate = await self._next(progress)
@@ -126,14 +91,14 @@ class Executor:
 
     # -- which target, and when ----------------------------------------------------------------------------------
 
-    async def _next(self, progress: _Progress[T]) -> _Candidate:
+    async def _next(self, progress: Progress[T]) -> Candidate:
         """The first target that may be asked; waits for the earliest when none may be now."""
         while True:
             now = self._clock()
             left = progress.question.deadline - now
             open_ones = [one for one in progress.candidates if not one.done]
             if not open_ones or left < WORTH_A_TRY_SEC:
-                raise self._final(progress, Kind.TIMEOUT if open_ones else Kind.NO_KEY, "no time is left")
+                raise progress.final(Kind.TIMEOUT if open_ones else Kind.NO_KEY, "no time is left")
             waits = [(self._free_at(one)[0], index) for index, one in enumerate(open_ones)]
             earliest, index = min(waits)
             if earliest <= now:
@@ -143,42 +108,20 @@ class Executor:
             # A little later than the others that wait for the same moment.
             await self._sleep((earliest - now) * (1.0 + self._rng.uniform(0.0, 0.1)))
 
-    def _free_at(self, one: _Candidate) -> tuple[float, str | None]:
+    def _free_at(self, one: Candidate) -> tuple[float, str | None]:
         at, reason = self.health.available_at(one.target)
         return (one.not_before, "backing off") if one.not_before > at else (at, reason)
 
-    def _resting(self, progress: _Progress[T], one: _Candidate, seconds: float) -> LLMError:
+    def _resting(self, progress: Progress[T], one: Candidate, seconds: float) -> LLMError:
         """Nobody can be asked before the deadline."""
         if progress.last is not None:
-            return self._final(progress, progress.last.kind, "", retry_after=seconds)
+            return progress.final(progress.last.kind, "", retry_after_sec=seconds)
         reason = self._free_at(one)[1]
-        return self._final(progress, Kind.RESTING, f"{one.target} rests: {reason}", retry_after=seconds)
-
-    def _final(self, progress: _Progress[T], kind: Kind, message: str, *, retry_after: float | None = None) -> LLMError:
-        last = progress.last
-        if last is None:
-            error = LLMError(kind, message or kind.value, retry_after_sec=retry_after)
-        else:
-            asked = len({one.target for one in progress.attempts})
-            text = last.message if asked < 2 else f"{asked} models asked, last: {last.message}"
-            waits = [value for value in (retry_after, last.retry_after_sec) if value is not None]
-            error = LLMError(
-                last.kind,
-                text,
-                target=last.target,
-                status=last.status,
-                retry_after_sec=max(waits, default=None),
-                detail=last.detail,
-            )
-            error.__cause__ = last
-        error.attempts = tuple(progress.attempts)
-        spent = [one.usage for one in progress.attempts if one.usage is not None]
-        error.usage = sum(spent[1:], spent[0]) if spent else None
-        return error
+        return progress.final(Kind.RESTING, f"{one.target} rests: {reason}", retry_after_sec=seconds)
 
     # -- one try -------------------------------------------------------------------------------------------------
 
-    async def _try(self, progress: _Progress[T], candidate: _Candidate) -> Answered[T] | None:
+    async def _try(self, progress: Progress[T], candidate: Candidate) -> Answered[T] | None:
         """One request to one target. None: it failed, and the candidate knows when it may be asked again."""
         left = progress.question.deadline - self._clock()
         others = any(one is not candidate and not one.done and not one.failures for one in progress.candidates)
@@ -201,9 +144,9 @@ class Executor:
             limit.leave()
 
     async def _send(
-        self, progress: _Progress[T], candidate: _Candidate, limit: AdaptiveLimit, turn_ends: float
+        self, progress: Progress[T], candidate: Candidate, limit: AdaptiveLimit, turn_ends: float
     ) -> Answered[T] | None:
-        request, sent = progress.request, _Sent(candidate.target, self._now(), self._clock())
+        request, sent = progress.request, Sent(candidate.target, self._now(), self._clock())
         self.health.begin(candidate.target)
         try:
             reply = sent.reply = await self._bounded(candidate.target, request, turn_ends)
@@ -294,7 +237,7 @@ class Executor:
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
-    def _unfit(self, progress: _Progress[T], candidate: _Candidate, unfit: Unfit) -> LLMError:
+    def _unfit(self, progress: Progress[T], candidate: Candidate, unfit: Unfit) -> LLMError:
         """An answer of the wrong form: the same target is asked once to mend it."""
         if not progress.mended:
             progress.mended = True
@@ -302,7 +245,7 @@ class Executor:
             progress.request = unfit.mending.request
         return LLMError(Kind.MALFORMED, f"{candidate.target}: {unfit.mending.problem}", target=candidate.target)
 
-    def _after(self, progress: _Progress[T], candidate: _Candidate, error: LLMError) -> None:
+    def _after(self, progress: Progress[T], candidate: Candidate, error: LLMError) -> None:
         """May the candidate be asked again, and when?"""
         progress.last = error
         failed = candidate.failures.get(error.kind, 0)
@@ -320,14 +263,14 @@ class Executor:
             candidate.done = True
         candidate.not_before = self._clock() + self._backoff.wait(error.kind, failed, error.retry_after_sec, self._rng)
 
-    def _without_temperature(self, progress: _Progress[T], error: LLMError) -> bool:
+    def _without_temperature(self, progress: Progress[T], error: LLMError) -> bool:
         """Some models take no temperature and say so: the question is asked once more without."""
         if error.rejected_parameter != "temperature" or progress.request.temperature is None:
             return False
         progress.request = replace(progress.request, temperature=None)
         return True
 
-    def _keep_health(self, limit: AdaptiveLimit, sent: _Sent, error: LLMError) -> None:
+    def _keep_health(self, limit: AdaptiveLimit, sent: Sent, error: LLMError) -> None:
         """What a failed request says about its target, for all questions."""
         if error.kind is Kind.RATE_LIMITED:
             limit.refused()
@@ -343,7 +286,7 @@ class Executor:
         if seconds > 0:
             self.health.rest(target.provider if rule.whole_provider else target, seconds, why(error.kind))
 
-    def _note(self, progress: _Progress[T], request: Request, sent: _Sent, failure: LLMError | None) -> None:
+    def _note(self, progress: Progress[T], request: Request, sent: Sent, failure: LLMError | None) -> None:
         """Record the attempt."""
         priced = self._money.cost(sent.target, sent.usage) if sent.usage is not None else None
         reply = sent.reply
@@ -367,6 +310,11 @@ class Executor:
         )
         progress.attempts.append(attempt)
         self._recorder.record(attempt)
+
+    def concurrency(self, provider: str) -> dict[str, int]:
+        """For people: calls that run and that may run at a time."""
+        limit = self._limit(provider)
+        return {"now": limit.inside, "limit": limit.limit}
 
     def _limit(self, provider: str) -> AdaptiveLimit:
         limit = self._limits.get(provider)

@@ -22,6 +22,10 @@ from .handlers.analyze_mentions import AnalyzeMentions
 from .handlers.noop import noop
 from .lease_keeper import Held, LeaseKeeper, Lost
 from .list_doors import ListDoors
+from .llm.accounting import Accounting
+from .llm.operation_names import OPERATION_NAMES
+from .llm.view import LLMView
+from .llm_adapter import LLMAdapter
 from .logging import get_logger
 from .metrics import Metrics
 from .processor import Processor
@@ -56,6 +60,23 @@ class Runtime:
         self.redis = RedisClient(redis_url, max_connections=settings.queue_concurrency + 32)
         self.storage = Storage(mongodb_uri)
         self.cpu = Cpu()
+        self.accounting = Accounting(
+            settings,
+            redis=self.redis,
+            storage=self.storage,
+            registry=self.metrics.registry,
+            now=clock,
+            operations=OPERATION_NAMES,
+        )
+        self.llm = LLMAdapter(
+            settings,
+            recorder=self.accounting.recorder,
+            money=self.accounting.money,
+            budget=self.accounting.budget,
+            redis=self.redis,
+            now=clock,
+        )
+        self.accounting.metrics.watch_providers(self.llm.states)
         keys = settings.platform_keys
         outputs = QueueOutputs(
             worker_id=settings.worker_id,
@@ -127,6 +148,7 @@ class Runtime:
             redis_ping=self.redis.ping,
             worker_state=lambda: self.worker.state.value,
             standby=self.standby,
+            llm=LLMView(self.llm, self.accounting.ledger, self.accounting.budget, clock),
         )
 
     def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
@@ -150,6 +172,7 @@ class Runtime:
 
     async def run(self) -> None:
         """Prepare the storage (waiting for it as long as it takes), then work until `stop()`."""
+        self.accounting.start()
         preparing = asyncio.create_task(self._prepare())
         stopping = asyncio.create_task(self.worker.stopped_early())
         await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,6 +187,8 @@ class Runtime:
         self.worker.stop()
 
     async def close(self) -> None:
+        await self.llm.close()
+        await self.accounting.close()
         await self.redis.close()
         self.storage.close()
         self.cpu.close()
@@ -172,7 +197,10 @@ class Runtime:
         said = False
         while True:
             try:
-                await self.storage.ensure_indexes(processed_chunks_ttl_days=self.settings.processed_chunks_ttl_days)
+                await self.storage.ensure_indexes(
+                    processed_chunks_ttl_days=self.settings.processed_chunks_ttl_days,
+                    llm_calls_ttl_days=self.accounting.calls_ttl_days,
+                )
                 return
             except StorageUnavailable as error:
                 if not said:

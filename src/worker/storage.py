@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
 from bson.errors import InvalidDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
@@ -33,6 +35,7 @@ Document = dict[str, Any]
 
 MENTIONS: Final = "mentions"
 PROCESSED_CHUNKS: Final = "processed_chunks"
+LLM_CALLS: Final = "llm_calls"
 
 _CALL_TIMEOUT_SEC: Final = 15.0
 """Longest one database call may take; a bulk of 200 upserts takes 0.1 s on a laptop."""
@@ -48,6 +51,20 @@ class StorageRefused(WorkerError):
     """MongoDB refused the data itself; trying again cannot help."""
 
     code = "STORAGE_REFUSED"
+
+
+class _Money(TypeCodec):
+    """Decimals are stored as Decimal128 and come back as they went: 34 digits, no rounding."""
+
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Any) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Any) -> Decimal:
+        number: Decimal = value.to_decimal()
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,7 @@ class Storage:
             appname="brand-eval-worker",
         )
         self._database: AsyncIOMotorDatabase[Document] = self._client.get_default_database(
-            default_database, codec_options=CodecOptions(tz_aware=True)
+            default_database, codec_options=CodecOptions(tz_aware=True, type_registry=TypeRegistry([_Money()]))
         )
 
         self._journaled = WriteConcern(w=self._client.write_concern.document.get("w", 1), j=True)
@@ -86,7 +103,7 @@ class Storage:
     def close(self) -> None:
         self._client.close()
 
-    async def ensure_indexes(self, *, processed_chunks_ttl_days: int) -> None:
+    async def ensure_indexes(self, *, processed_chunks_ttl_days: int, llm_calls_ttl_days: int = 400) -> None:
         """Create what is missing; safe to run at every start and by several workers at once."""
         ttl = processed_chunks_ttl_days * 86_400
         wanted = {
@@ -98,6 +115,11 @@ class Storage:
             PROCESSED_CHUNKS: [
                 IndexModel([("first_seen", ASCENDING)], name="expiry", expireAfterSeconds=ttl),
                 IndexModel([("brand", ASCENDING), ("chunk_id", ASCENDING)], name="by_brand_chunk"),
+            ],
+            LLM_CALLS: [
+                # One index is both the order of time and the age at which calls go.
+                IndexModel([("at", DESCENDING)], name="expiry", expireAfterSeconds=llm_calls_ttl_days * 86_400),
+                IndexModel([("brand", ASCENDING), ("at", DESCENDING)], name="by_brand_time"),
             ],
         }
         async with _call("create indexes", _INDEX_TIMEOUT_SEC):
@@ -134,17 +156,30 @@ class Storage:
 
     async def insert_mentions(self, documents: Iterable[Document]) -> None:
         """Store those whose `_id` is not there yet; the others stay as they are."""
+        await self._insert_new(MENTIONS, "store mentions", documents)
+
+    async def insert_llm_calls(self, documents: Iterable[Document]) -> None:
+        """The same for records of model calls."""
+        await self._insert_new(LLM_CALLS, "store model calls", documents)
+
+    async def aggregate(self, name: str, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """All documents an aggregation gives."""
+        async with _call(f"aggregate {name}"):
+            found: list[Document] = await self.collection(name).aggregate(list(pipeline)).to_list(None)
+        return found
+
+    async def _insert_new(self, name: str, what: str, documents: Iterable[Document]) -> None:
         operations = [
             UpdateOne({"_id": document["_id"]}, {"$setOnInsert": _without_id(document)}, upsert=True)
             for document in documents
         ]
         if not operations:
             return
-        async with _call("store mentions"):
+        async with _call(what):
             try:
-                await self.collection(MENTIONS).bulk_write(operations, ordered=False)
+                await self.collection(name).bulk_write(operations, ordered=False)
             except BulkWriteError as error:
-                _raise_unless_duplicates(error)
+                _raise_unless_duplicates(error, what)
 
     async def save_chunk(self, key: str, on_insert: Mapping[str, Any], always: Mapping[str, Any]) -> Document:
         """Upsert one processed chunk and return it as it is now stored (the first writer's `on_insert` stays).
@@ -180,13 +215,13 @@ def _without_id(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "_id"}
 
 
-def _raise_unless_duplicates(error: BulkWriteError) -> None:
+def _raise_unless_duplicates(error: BulkWriteError, what: str) -> None:
     """Two workers upserting one new `_id` at the same moment: one of them is told "duplicate key". That is success."""
     problems = [bad for bad in error.details.get("writeErrors", []) if bad.get("code") != 11000]
     if problems:
-        raise StorageRefused(f"store mentions: {problems[0].get('errmsg', 'refused')}") from error
+        raise StorageRefused(f"{what}: {problems[0].get('errmsg', 'refused')}") from error
     if error.details.get("writeConcernErrors"):
-        raise StorageUnavailable("store mentions: not acknowledged by enough members") from error
+        raise StorageUnavailable(f"{what}: not acknowledged by enough members") from error
 
 
 @asynccontextmanager
@@ -202,7 +237,7 @@ async def _call(what: str, timeout_sec: float = _CALL_TIMEOUT_SEC) -> AsyncItera
     except OperationFailure as error:
         kind = StorageUnavailable if error.code in _TRANSIENT_CODES else StorageRefused
         raise kind(f"{what}: {_short(error)}") from error
-    except (InvalidDocument, OverflowError) as error:
+    except (InvalidDocument, ArithmeticError) as error:  # integers of over 64 bits, decimals of over 34 digits
         raise StorageRefused(f"{what}: {_short(error)}") from error
     except PyMongoError as error:
         raise StorageUnavailable(f"{what}: {_short(error)}") from error

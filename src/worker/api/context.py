@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from ..dead_letters import DeadLetters
 from ..handlers import Registry
+from ..llm.view import LLMView
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
 from ..services.mentions import MentionService
@@ -30,6 +31,7 @@ class ApiContext:
     redis_ping: Callable[[], Awaitable[None]]
     worker_state: Callable[[], str]
     standby: Standby | None = None
+    llm: LLMView | None = None
 
 
 def context(request: Request) -> ApiContext:

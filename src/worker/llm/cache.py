@@ -114,6 +114,9 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._flights: dict[str, _Flight[T]] = {}
 
+    def under_way(self, key: str) -> bool:
+        return key in self._flights
+
     async def do(self, key: str, call: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The outcome of the call under way for `key`, or of a new one; and whether it was somebody else's."""
         flight = self._flights.get(key)

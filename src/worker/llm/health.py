@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Literal
 
 from .errors import Kind
 from .exchange import Target
@@ -25,6 +25,9 @@ OPEN_SEC: Final = 10.0
 OPEN_MAX_SEC: Final = 300.0
 REST_MAX_SEC: Final = 86_400.0
 """A provider that asks for more (days have been seen) is asked again after a day."""
+
+
+BreakerState = Literal["closed", "open", "half_open"]
 
 
 @dataclass(slots=True)
@@ -44,6 +47,16 @@ class _Breaker:
 class Rest:
     until: float
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a target is doing, for people."""
+
+    available: bool
+    resting_sec: float
+    why: str | None
+    breaker: BreakerState
 
 
 class Health:
@@ -106,20 +119,14 @@ class Health:
         if known is None or until > known.until:
             self._rests[key] = Rest(until, why)
 
-    def state(self, target: Target) -> dict[str, Any]:
-        """For people: `available`, `resting_sec`, `why`, `breaker` (closed, open, half_open)."""
+    def state(self, target: Target) -> Condition:
         now = self._clock()
-        at, why = self.available_at(target)
+        at, reason = self.available_at(target)
         breaker = self._breakers.get(target)
-        shown = "closed"
+        shown: BreakerState = "closed"
         if breaker is not None and breaker.open_until is not None:
             shown = "open" if breaker.open_until > now else "half_open"
-        return {
-            "available": at <= now,
-            "resting_sec": round(max(0.0, at - now), 1),
-            "why": why,
-            "breaker": shown,
-        }
+        return Condition(at <= now, round(max(0.0, at - now), 1), reason, shown)
 
 
 def why(kind: Kind) -> str:

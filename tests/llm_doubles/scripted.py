@@ -1,0 +1,119 @@
+"""An OpenAI-shaped server whose answers a test writes: `server.answer = lambda prompt: "text"`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from .odd import _read
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An answer that is none."""
+
+    status: int
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, as the tests look at it."""
+
+    system: str
+    user: str
+    messages: list[dict[str, str]]
+    body: dict[str, Any]
+
+
+Answering = Callable[[Asked], "str | Fault"]
+
+
+class ScriptedServer:
+    """Runs in a thread with an event loop of its own. `delay_sec` is waited before each answer."""
+
+    def __init__(self) -> None:
+        self.answer: Answering = lambda asked: "fine"
+        self.asked: list[Asked] = []
+        self.delay_sec = 0.0
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scripted", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(10), "the double does not start"
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        rest = asyncio.all_tasks(self._loop)
+        for task in rest:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await _read(reader)) is not None:
+                messages = request.body["messages"]
+                asked = Asked(
+                    next((one["content"] for one in messages if one["role"] == "system"), ""),
+                    messages[-1]["content"],
+                    messages,
+                    request.body,
+                )
+                self.asked.append(asked)
+                if self.delay_sec:
+                    await asyncio.sleep(self.delay_sec)
+                writer.write(_response(self.answer(asked), asked))
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return
+        finally:
+            writer.close()
+
+
+def _response(answer: str | Fault, asked: Asked) -> bytes:
+    if isinstance(answer, Fault):
+        status, document = answer.status, {"error": {"message": "scripted", "type": "scripted", "code": None}}
+        extra = f"Retry-After: {answer.retry_after}\r\n" if answer.retry_after is not None else ""
+    else:
+        tokens = sum(len(one["content"]) for one in asked.messages) // 4, len(answer) // 4
+        status, extra = 200, ""
+        document = {
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked.body["model"],
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
+            "usage": {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)},
+        }
+    body = orjson.dumps(document)
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@contextmanager
+def scripted_server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
