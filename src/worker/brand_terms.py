@@ -12,6 +12,9 @@ from typing import Final
 _CERTAIN_LETTERS: Final = 3
 """From so many letters on a name is known without the marks around it ("Yahoo!"); shorter ones ("C++") need them."""
 
+_DASHES: Final = "\\-‐‑‒–"
+"""Inside of a character class: keyboards and typesetters write the hyphen of a name in several ways."""
+
 # Scripts written without spaces: there, a word boundary cannot be seen, so none is asked for.
 _SPACELESS: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
@@ -71,16 +74,16 @@ def _spellings(term: str) -> list[str]:
 
 def _parts(folded: str) -> list[str]:
     """The term cut into joints (spaces, hyphens), other marks, and runs of letters."""
-    return re.findall(rf"[\s-]+|[{_letters()}]+|.", folded)
+    return re.findall(rf"[\s{_DASHES}]+|[{_letters()}]+|.", folded)
 
 
 def _part(part: str) -> str:
-    if part[0] == "-" or part.isspace():
-        return r"[\s_-]{0,2}"
+    if re.match(rf"[\s{_DASHES}]", part):
+        return rf"[\s_{_DASHES}]{{0,2}}"
     if part in "'’":
         return "['’]?"
     if part == "&":
-        return "(?:&|&amp;)"
+        return r"\s?(?:&|&amp;)\s?"
     return re.escape(part)
 
 

@@ -41,8 +41,12 @@ COMMANDS: Final = (
         "put the tasks of a JSONL file into the queue, after all of them have been checked",
         ".commands.enqueue",
     ),
+    Command("analyze", "one verdict per row of a file, offline", ".commands.analyze"),
+    Command("learn", "teach tier 2 from a file of labelled texts", ".commands.learn"),
     Command("queue", "sizes and ages of the queue, and the workers that are alive", ".commands.queue_state"),
+    Command("detect", "spikes and crises in a file, offline", ".commands.detect"),
     Command("dead", "list, show, replay or drop what could not be processed", ".commands.dead"),
+    Command("dedup", "which posts of a file repeat an earlier one, word for word or nearly so", ".commands.dedup"),
 )
 
 

@@ -42,6 +42,8 @@ GRACE_SEC: Final = 1.0
 """The executor ends a question by itself; whoever only waits for it gives up this much later."""
 JOIN_AGAIN_SEC: Final = 1.0
 """With so much time left, a question whose shared call ran out of somebody else's time is asked again."""
+LONG_CHARS: Final = 8_000
+"""Searching it for personal data takes 2 ms, at worst (nothing but telephone numbers) some 6 ms."""
 _REPLY_PROBLEMS: Final = {
     Kind.REFUSED: "refused to answer",
     Kind.TRUNCATED: "the answer was cut off at its limit of tokens",
@@ -126,7 +128,7 @@ class LLMAdapter:
             LLMError: nobody could be made to answer; it holds every attempt.
             QueueUnavailable: a budget is set and Redis, which keeps it, does not answer.
         """
-        request = self._prepared(operation.render(inputs))
+        request = await self._prepared(operation.render(inputs))
         deadline = self._clock() + (deadline_sec or self._settings.llm_deadline_sec)
         question = Question(
             request, self._required(), operation.purpose_for(brand, task_id), deadline, _structured(read)
@@ -186,12 +188,13 @@ class LLMAdapter:
                 return Answer(answered.answer, answered.reply, reused="flight", cost_usd=Decimal(0))
             return _asked(answered)
 
-    def _prepared(self, request: Request) -> Request:
+    async def _prepared(self, request: Request) -> Request:
+        """Without personal data. Long prompts are searched in a thread: they can take more than a loop may wait."""
         if not self._settings.llm_redact_pii:
             return request
-        return replace(
-            request, messages=tuple(Message(message.role, redact(message.text)) for message in request.messages)
-        )
+        if sum(len(message.text) for message in request.messages) < LONG_CHARS:
+            return _redacted(request)
+        return await asyncio.to_thread(_redacted, request)
 
     def _required(self) -> tuple[Target, ...]:
         if not self.targets:
@@ -289,6 +292,10 @@ def left_out(settings: Settings, name: str) -> str | None:
     if not row.key_needed and account.base_url is None and name not in settings.llm_named:
         return f"{name.upper()}_BASE_URL is not set and LLM_PROVIDER does not name it"
     return None
+
+
+def _redacted(request: Request) -> Request:
+    return replace(request, messages=tuple(Message(one.role, redact(one.text)) for one in request.messages))
 
 
 def _structured(read: Callable[[str], T]) -> Check[T]:

@@ -35,6 +35,7 @@ from .queue_worker import QueueWorker
 from .redis_client import RedisClient
 from .retry_policy import RetryPolicy
 from .services.brands import BrandDirectory
+from .services.duplicates import NearLinks
 from .services.mentions import MentionService
 from .standby import Standby
 from .storage import Storage
@@ -94,7 +95,13 @@ class Runtime:
         )
         brands = BrandDirectory(self.redis, keys)
         self.mentions = MentionService(
-            self.storage, brands, self.cpu, self.metrics, clock=clock, max_chars=settings.mention_max_chars
+            self.storage,
+            brands,
+            self.cpu,
+            self.metrics,
+            clock=clock,
+            max_chars=settings.mention_max_chars,
+            near=NearLinks.build(self.redis, self.cpu, settings),
         )
         self.handlers = self._handlers()
         processor = Processor(

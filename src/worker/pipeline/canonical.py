@@ -1,6 +1,7 @@
 """The canonical form of a text: what two copies of one post have in common. For matching only, never shown.
 
-Dropped: links, the retweet mark, the marks of handles and hashtags (their words stay), punctuation, case, HTML.
+Dropped: links, marks of retweets and of origin ("RT @name:", "via @name") with their handle, the marks of other
+handles and of hashtags (their words stay), punctuation, apostrophes ("don't", "dont"), case, HTML.
 Kept: words and numbers, emoji, and emoticons, because "ok :)" and "ok :(" are not the same opinion.
 On 28,000 posts with known re-posts a hash of such a form merges with precision .996.
 """
@@ -19,12 +20,21 @@ _TAG: Final = re.compile(
     re.IGNORECASE,
 )
 """Known tags in tag syntax only: "a <b and c> d" is a comparison, and a text must not lose words."""
-_URL: Final = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
-_RETWEET: Final = re.compile(r"^(?:rt|via)\s+@\w+:?\s+", re.IGNORECASE)
+_URL: Final = re.compile(
+    r"(?:https?://|\bwww\.|\b(?:pic\.twitter\.com|t\.co|bit\.ly|goo\.gl|ow\.ly|tinyurl\.com|youtu\.be|fb\.me|lnkd\.in)/)\S+"
+)
+"""Links with a scheme, and those of shorteners, which people and apps paste without one. For texts whose case is
+folded, as the next one: a search that minds no case takes twice as long."""
+_ORIGIN: Final = re.compile(
+    r"\b(?:rt|mt|h/?t)\s?:?\s?@\w+\s?:?|^\W{0,3}rt\b\s?:?|^[\"“]@\w+:?|\bvia\s?:?\s?@\w+\W{0,10}$"
+)
+"""Whose post this was: a retweet by hand, a modified one, "heard through", a quotation of the older kind, "via" at the
+end (elsewhere it may be the way of a journey)."""
+_CUT: Final = re.compile(r"(?:…|\.\.\.)[\"”')\]]?\s{0,3}(?:#\w+\s?)?$")
 _TOKEN: Final = re.compile(
-    r"[:;=8][-o*']?[)\](\[dDpP/\\|}{@]"  # western emoticons
+    r"[:;=8][-o*]?[)\](\[dp/\\|}{@]"  # western emoticons, after the case is folded
     r"|<3"
-    r"|\w+(?:'\w+)*"
+    r"|\w+"
     r"|[^\w\s\x00-\x7f]"  # emoji and symbols outside ASCII
 )
 _NOISE_CATEGORIES: Final = frozenset({"Po", "Pd", "Ps", "Pe", "Pi", "Pf", "Pc", "Mn", "Me", "Cf", "Zs", "Zl", "Zp"})
@@ -42,14 +52,36 @@ def unescaped(text: str) -> str:
 
 def canonical(text: str) -> str:
     """Canonical form; the folded text itself where nothing would be left (a post of links or punctuation only)."""
-    folded = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
-    stripped = _URL.sub(" ", _RETWEET.sub("", folded))
+    # Most posts are ASCII, which has one spelling only.
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    folded = folded.casefold()
+    stripped = _without_origin(_without_links(folded)).replace("'", "")
     tokens = [
-        token.casefold() if token[0].isalnum() or token[0] == "_" else token
+        token
         for token in _TOKEN.findall(stripped)
         if len(token) > 1 or token.isalnum() or unicodedata.category(token) not in _NOISE_CATEGORIES
     ]
-    return " ".join(tokens) or " ".join(folded.casefold().split())
+    return " ".join(tokens) or " ".join(folded.split())
+
+
+def cut_short(text: str) -> bool:
+    """Whether a text ends in dots, links after them left aside: apps cut posts that way (and people trail off).
+
+    >>> cut_short("RT @a: a long story about… https://t.co/x"), cut_short("done.")
+    (True, False)
+    """
+    if "…" not in text and "..." not in text:
+        return False
+    return _CUT.search(_URL.sub("", text.lower()).rstrip()) is not None
+
+
+def _without_links(text: str) -> str:
+    # The looks cost a tenth of the searches, and most posts have nothing to find.
+    return _URL.sub(" ", text) if "/" in text or "www" in text else text
+
+
+def _without_origin(text: str) -> str:
+    return _ORIGIN.sub(" ", text) if "@" in text or "rt" in text[:6] else text
 
 
 def content_hash(source: str, canonical_text: str) -> str:

@@ -1,5 +1,8 @@
 """A chunk of mentions from its raw items to stored verdicts: normalise, deduplicate, analyse the new, store, count.
 
+A mention that is known word for word or nearly so (`services/duplicates`) is linked to the first of its kind and
+counted with its own time and author, because it is volume; it is neither analysed nor stored again.
+
 Idempotent: the chunk that brought a mention first owns it. A second execution of the same chunk finds its own mentions
 stored, counts them as its own, and comes to the same numbers and the same result as the first.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,11 +27,25 @@ from ..pipeline.normalize import Normalised, normalise
 from ..storage import Document, Storage
 from ..vader import Vader
 from .brands import BrandDirectory
+from .duplicates import NearLinks, links_within
 
 _SLICE: Final = 50
 """Mentions analysed per visit to the CPU thread: 10 ms or so, so that two chunks take turns."""
 _DUPLICATES_LISTED: Final = 500
 _REASONS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A mention that is not stored because another one like it is; volume all the same."""
+
+    id: str
+    duplicate_of: str
+    """`_id` of the stored mention."""
+    created_at: datetime
+    author: str | None
+    near: bool
+    """Alike, not equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,7 @@ class ChunkOutcome:
     counts: Mapping[str, Any]
     result: dict[str, Any] | None
     rejected: tuple[Rejected, ...]
+    repeats: tuple[Repeat, ...] = ()
     again: bool = False
     """The same chunk was processed by another task before: nothing of it is to be published again."""
 
@@ -48,7 +66,7 @@ class _Sorted:
 
     own: list[Document]
     """Stored mentions that this chunk owns, in its order."""
-    duplicates: list[dict[str, str]]
+    repeats: list[Repeat]
 
 
 class MentionService:
@@ -63,13 +81,16 @@ class MentionService:
         *,
         clock: Callable[[], datetime],
         max_chars: int,
+        near: NearLinks | None = None,
     ) -> None:
+        """`near` links mentions across chunks; without it only those of equal canonical text are."""
         self._storage = storage
         self._brands = brands
         self._cpu = cpu
         self._metrics = metrics
         self._clock = clock
         self._max_chars = max_chars
+        self._near = near
         self._analyzer: Analyzer | None = None
         self._loading = asyncio.Lock()
 
@@ -78,11 +99,13 @@ class MentionService:
         normal = await self._normalise(chunk, self._clock())
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
         firsts = _first_of_each(normal)
-        analysed = {one.mention.content_hash: one for one in await self._judge(list(firsts.values()), terms)}
+        links = await self._cpu.run(links_within, list(firsts.values()))
+        originals = [mention for digest, mention in firsts.items() if digest not in links]
+        analysed = {one.mention.content_hash: one for one in await self._judge(originals, terms)}
         verdicts = []
         for index, mention in normal.mentions:
-            first = firsts[mention.content_hash]
-            verdict = analysed[mention.content_hash].verdict
+            digest = links.get(mention.content_hash, mention.content_hash)
+            first, verdict = firsts[digest], analysed[digest].verdict
             shown = public_analysed(Analysed(mention, verdict), duplicate_of=None if mention is first else first.id)
             verdicts.append({**shown, "index": index})
         return verdicts, tuple(normal.rejected)
@@ -99,12 +122,14 @@ class MentionService:
         key = chunk_key(chunk, [mention.content_hash for _, mention in normal.mentions])
         known = await self._known(chunk.brand, firsts)
         fresh = [mention for digest, mention in firsts.items() if digest not in known]
+        links = await self._near.of(fresh) if self._near is not None else {}
+        fresh = [mention for mention in fresh if mention.content_hash not in links]
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
         analysing = time.perf_counter()
         analysed = await self._judge(fresh, terms)
         storing = time.perf_counter()
         known |= await self._store(analysed, owner=key)
-        sorted_out = _sort(normal, firsts, known, owner=key)
+        sorted_out = _sort(normal, firsts, known, links, owner=key)
         timings = {
             "preprocessing_time_ms": round((analysing - began) * 1000, 2),
             "analysis_time_ms": round((storing - analysing) * 1000, 2),
@@ -161,7 +186,8 @@ class MentionService:
             "chunkId": chunk.chunk_id,
             "read": len(chunk.items),
             "stored": len(sorted_out.own),
-            "duplicates": len(sorted_out.duplicates),
+            "duplicates": len(sorted_out.repeats),
+            "nearDuplicates": sum(repeat.near for repeat in sorted_out.repeats),
             "rejected": len(normal.rejected),
             "synthetic": normal.synthetic,
             "rejectedReasons": [bad.reason for bad in normal.rejected[:_REASONS_SHOWN]],
@@ -191,13 +217,13 @@ class MentionService:
                 "last_seen": now,
                 "counts": counts,
                 "result": result,
-                "duplicates": sorted_out.duplicates[:_DUPLICATES_LISTED],
+                "duplicates": [asdict(repeat) for repeat in sorted_out.repeats[:_DUPLICATES_LISTED]],
                 "rejected": [{"index": bad.index, "reason": bad.reason} for bad in normal.rejected],
             },
         )
         again = record["task_id"] != task_id  # sent again by its producer: published by the first task
         self._count(counts, again)
-        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), again)
+        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), tuple(sorted_out.repeats), again)
 
     def _count(self, counts: Mapping[str, Any], again: bool) -> None:
         stored = 0 if again else counts["stored"]
@@ -222,12 +248,23 @@ def _first_of_each(normal: Normalised) -> dict[str, Mention]:
     return firsts
 
 
-def _sort(normal: Normalised, firsts: Mapping[str, Mention], known: Mapping[str, Document], *, owner: str) -> _Sorted:
+def _sort(
+    normal: Normalised,
+    firsts: Mapping[str, Mention],
+    known: Mapping[str, Document],
+    links: Mapping[str, str],
+    *,
+    owner: str,
+) -> _Sorted:
     out = _Sorted([], [])
     for _, mention in normal.mentions:
-        document = known[mention.content_hash]
-        if mention is firsts[mention.content_hash] and document["owner"] == owner:
+        target = links.get(mention.content_hash)
+        document = known[mention.content_hash] if target is None else None
+        if document is not None and mention is firsts[mention.content_hash] and document["owner"] == owner:
             out.own.append(document)
         else:
-            out.duplicates.append({"id": mention.id, "duplicate_of": document["_id"]})
+            original = mention_key(mention.brand, target or mention.content_hash)
+            out.repeats.append(
+                Repeat(mention.id, original, mention.created_at, mention.author, near=target is not None)
+            )
     return out
