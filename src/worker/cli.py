@@ -45,6 +45,7 @@ COMMANDS: Final = (
     Command("learn", "teach tier 2 from a file of labelled texts", ".commands.learn"),
     Command("queue", "sizes and ages of the queue, and the workers that are alive", ".commands.queue_state"),
     Command("detect", "spikes and crises in a file, offline", ".commands.detect"),
+    Command("llm", "which language models are used, what calls have cost, whether they answer", ".commands.llm"),
     Command("dead", "list, show, replay or drop what could not be processed", ".commands.dead"),
     Command("dedup", "which posts of a file repeat an earlier one, word for word or nearly so", ".commands.dedup"),
 )
