@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 
 from src.worker import keys
+from src.worker.cascade import Cascade
 from src.worker.config import Settings, load_settings
-from src.worker.models import TaskPriority
+from src.worker.cpu import Cpu
+from src.worker.judge import Judgements
+from src.worker.metrics import Metrics
+from src.worker.models import Mention, TaskPriority
 from src.worker.redis_client import RedisClient
 from src.worker.runtime import Runtime
+from src.worker.services.tiers import Tiers
+from src.worker.students.panel import UNTAUGHT
+from src.worker.students.school import Labelled
+from src.worker.students.student import StudentTask
 
 NORMAL = keys.STREAMS[TaskPriority.NORMAL]
 
@@ -73,3 +81,29 @@ async def dead_letters(client: RedisClient) -> list[dict[str, str]]:
         {name.decode(): value.decode("utf-8", "replace") for name, value in zip(fields[::2], fields[1::2], strict=True)}
         for _, fields in entries
     ]
+
+
+class _NoSchool:
+    """Students that never learn."""
+
+    current = UNTAUGHT
+
+    async def add(self, task: StudentTask, texts: Sequence[Labelled]) -> int:
+        return 0
+
+    async def labels(self, task: StudentTask) -> int:
+        return 0
+
+
+class _NoJudge:
+    """No language model is configured."""
+
+    available = False
+
+    async def judge(self, mentions: Sequence[Mention], **_: Any) -> Judgements:
+        raise AssertionError("asked although it is not available")
+
+
+def local_tiers(cpu: Cpu, metrics: Metrics) -> Tiers:
+    """Tiers 1 and 2 as they are before anything has been learned."""
+    return Tiers(cpu, metrics, _NoSchool(), _NoJudge(), Cascade(0.0))

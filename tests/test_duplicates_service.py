@@ -22,7 +22,7 @@ from src.worker.services.brands import BrandDirectory
 from src.worker.services.duplicates import NearLinks, links_within
 from src.worker.services.mentions import MentionService, Repeat
 from src.worker.storage import Storage
-from tests.helpers import settings
+from tests.helpers import local_tiers, settings
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -59,13 +59,15 @@ async def replica(redis_url: str, mongo_uri: str, *, near: bool = True) -> Async
     """A service with connections and a thread of its own, as in another process."""
     client, storage, cpu = RedisClient(redis_url), Storage(mongo_uri), Cpu()
     try:
+        metrics = Metrics()
         yield MentionService(
             storage,
             BrandDirectory(client, PlatformKeys()),
             cpu,
-            Metrics(),
+            metrics,
             clock=lambda: NOW,
             max_chars=1_000,
+            tiers=local_tiers(cpu, metrics),
             near=NearLinks.build(client, cpu, settings()) if near else None,
         )
     finally:
@@ -251,16 +253,16 @@ async def test_a_chunk_processed_twice_has_the_same_numbers(redis_url: str, mong
 async def test_a_crash_between_the_decision_and_the_storage_changes_nothing(redis_url: str, mongo_uri: str) -> None:
     chunk = _chunk("c1", POST, f"{POST} #fail")
     async with replica(redis_url, mongo_uri) as service:
-        whole, service._judge = service._judge, _crash  # type: ignore[method-assign]
+        whole, service._tiers.analyse = service._tiers.analyse, _crash  # type: ignore[method-assign]
         with pytest.raises(RuntimeError, match="crash"):
             await service.process(chunk, task_id="t1", received_at=NOW)
-        service._judge = whole  # type: ignore[method-assign]
+        service._tiers.analyse = whole  # type: ignore[method-assign]
         outcome = await service.process(chunk, task_id="t1", received_at=NOW)
         assert _figures(outcome.counts) == [2, 1, 1, 1, 0, 0]
         assert await service._storage.collection("mentions").count_documents({}) == 1
 
 
-async def _crash(*_: Any) -> Any:
+async def _crash(*_: Any, **__: Any) -> Any:
     raise RuntimeError("crash")
 
 

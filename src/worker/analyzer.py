@@ -1,19 +1,30 @@
 """The three-tier engine, tiers 1 and 2: one mention in, one verdict out, with the rules that led to it.
 
-Tier 1 settles what needs no judgement: nothing said, bare thanks, a bare greeting. Tier 2 is VADER, corrected where
-its words are known to mislead, plus the heuristic signals. Tier 3, a language model, is asked elsewhere about
-verdicts of low `confidence`. Pure: no I/O, no clock. The text of a mention is never modified; only its first
-MAX_CHARS characters are read.
+Tier 1 settles what needs no judgement: nothing said, bare thanks, a bare greeting. Tier 2 begins with VADER, corrected
+where its words are known to mislead, and the heuristic signals; students that have learned from labels decide instead,
+once there are any. Tier 3, a language model, is asked elsewhere about verdicts of low `confidence`. Pure: no I/O, no
+clock. The text of a mention is never modified; only its first MAX_CHARS characters are read.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .brand_terms import BrandTerms
-from .fallback_analysis import EMOTIONS, THRESHOLD, Signals, conclude, priority, sarcasm, strategic_tag, weigh
+from .fallback_analysis import (
+    EMOTIONS,
+    THRESHOLD,
+    Signals,
+    conclude,
+    decide,
+    priority,
+    sarcasm,
+    strategic_tag,
+    weigh,
+)
 from .models import (
     Entity,
     Intent,
@@ -26,6 +37,8 @@ from .models import (
     Verdict,
 )
 from .patterns import BRAND, RIVAL, Reading, read
+from .students.panel import UNTAUGHT, Advice, Students, intent_of, reason, score_of
+from .students.student import Decision
 from .vader import Vader
 
 __all__ = ["MAX_CHARS", "Analyzer", "BrandTerms"]
@@ -87,8 +100,25 @@ class Analyzer:
     def __init__(self, vader: Vader) -> None:
         self._vader = vader
 
-    def analyse(self, mention: Mention, terms: BrandTerms) -> Verdict:
+    def analyse(self, mention: Mention, terms: BrandTerms, students: Students = UNTAUGHT) -> Verdict:
         """The verdict of tier 1 or 2. `terms` names the brand watched; a competitor is named by the mention itself."""
+        return self.analyse_batch([mention], terms, students)[0]
+
+    def analyse_batch(
+        self, mentions: Sequence[Mention], terms: BrandTerms, students: Students = UNTAUGHT
+    ) -> list[Verdict]:
+        """The verdicts of a chunk, in its order: the students decide about all of them at once."""
+        glances = [self.glance(mention, terms) for mention in mentions]
+        advice = students.advise([(one.reading, one.score) for one in glances if one.settled is None])
+        return [
+            _obvious(*glance.settled, glance.seen)
+            if glance.settled is not None
+            else _judged(glance, next(advice), mention.competitor is not None)
+            for glance, mention in zip(glances, mentions, strict=True)
+        ]
+
+    def glance(self, mention: Mention, terms: BrandTerms) -> Glance:
+        """What the rules and VADER make of a mention, before anybody decides."""
         text = mention.text[:MAX_CHARS]
         masked = _masked(text, mention, terms)
         relevance = _relevance(text, masked, mention, terms)
@@ -99,15 +129,14 @@ class Analyzer:
         notes = [f"relevance:{relevance}"]
         if len(mention.text) > MAX_CHARS:
             notes.append("text:truncated")
-        seen = _Seen(_entities(text), relevance != "no_words", tuple(notes))
+        seen = Seen(_entities(text), relevance != "no_words", tuple(notes))
         if settled is not None:
-            return _obvious(*settled, seen)
-        compound = self._vader.score(_felt(masked)).compound
-        score, correction = corrected(compound, reading)
-        return _judged(score, correction, conclude(reading, score), mention.competitor is not None, seen)
+            return Glance(reading, settled[1], settled[0], settled, seen)
+        score, correction = cold_score(masked, reading, self._vader)
+        return Glance(reading, score, correction, None, seen)
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """What holds for a verdict of any tier."""
 
     entities: tuple[Entity, ...]
@@ -115,7 +144,20 @@ class _Seen(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _obvious(rule: str, score: float, seen: _Seen) -> Verdict:
+class Glance(NamedTuple):
+    """A mention before anybody decides: its words, the cold start's score in -1..1 and the rule that gave it.
+
+    `settled` is the rule and score of tier 1, None where there is something to judge.
+    """
+
+    reading: Reading
+    score: float
+    correction: str
+    settled: tuple[str, float] | None
+    seen: Seen
+
+
+def _obvious(rule: str, score: float, seen: Seen) -> Verdict:
     """A verdict of tier 1."""
     return Verdict(
         sentiment=Sentiment(_label(score), score),
@@ -136,8 +178,18 @@ def _obvious(rule: str, score: float, seen: _Seen) -> Verdict:
     )
 
 
-def _judged(score: float, correction: str, signals: Signals, competitor: bool, seen: _Seen) -> Verdict:
+def _judged(glance: Glance, advice: Advice, competitor: bool) -> Verdict:
     """A verdict of tier 2."""
+    reading, seen, score = glance.reading, glance.seen, glance.score
+    reasons = [f"sentiment:{glance.correction}"]
+    if advice.sentiment is not None:
+        score = score_of(advice.sentiment, glance.score)
+        reasons = [reason("sentiment", advice.names[0], advice.sentiment)]
+    decided = None
+    if advice.intent is not None:
+        decided = intent_of(advice.intent, *decide(weigh(reading, score)))
+        reasons.append(reason("intent", advice.names[1], advice.intent))
+    signals = conclude(reading, score, decided)
     # A guess at an intent makes no opportunity of a competitor's mention; the mood still may.
     evidenced = not competitor or signals.intent_confidence >= EVIDENCED
     tag = strategic_tag(signals.intent if evidenced else Intent.GENERAL, score, competitor)
@@ -155,8 +207,8 @@ def _judged(score: float, correction: str, signals: Signals, competitor: bool, s
         lead_score=signals.lead_score,
         relevant=seen.relevant,
         tier=2,
-        reasons=(f"sentiment:{correction}", *signals.reasons, *seen.notes),
-        confidence=_confidence(score, correction, signals),
+        reasons=(*reasons, *signals.reasons, *seen.notes),
+        confidence=_confidence(score, glance.correction, signals, advice.sentiment),
     )
 
 
@@ -212,6 +264,11 @@ def _felt(masked: str) -> str:
     return _UNFELT.sub(_UNRATED, masked)
 
 
+def cold_score(masked: str, reading: Reading, vader: Vader) -> tuple[float, str]:
+    """The score in -1..1 of a text whose brand is masked, before any student, and the rule that gave it."""
+    return corrected(vader.score(_felt(masked)).compound, reading)
+
+
 def corrected(compound: float, reading: Reading) -> tuple[float, str]:
     """VADER's compound and "vader", or a better score and the rule, where VADER is known to be blind.
 
@@ -240,13 +297,16 @@ def _label(score: float) -> SentimentLabel:
     return SentimentLabel.NEGATIVE if score < -LABEL_BAND else SentimentLabel.NEUTRAL
 
 
-def _confidence(score: float, correction: str, signals: Signals) -> float:
+def _confidence(score: float, correction: str, signals: Signals, advice: Decision | None) -> float:
     """Two parts mood, one part intent.
 
-    The mood is trusted by its strength (VADER alone is right about 30 % of weak and 60 to 70 % of strong scores),
-    more when the intent says the same by other words, less when it says the opposite; a correction is one strong
-    rule. Rounded shares of what was measured on the development data: strength alone carries little, agreement most.
+    A student's mood is trusted by its calibrated probability. Without one, the mood is trusted by its strength (VADER
+    alone is right about 30 % of weak and 60 to 70 % of strong scores), more when the intent says the same by other
+    words, less when it says the opposite; a correction is one strong rule. Rounded shares of what was measured on the
+    development data: strength alone carries little, agreement most.
     """
+    if advice is not None:
+        return round((2 * advice.probabilities[advice.label] + signals.intent_confidence) / 3, 3)
     strength = abs(score)
     mood = 0.5 if strength <= LABEL_BAND else 0.3 if strength < 0.3 else 0.45 if strength < 0.6 else 0.6
     complains = signals.intent in (Intent.BUG_REPORT, Intent.CHURN_RISK)

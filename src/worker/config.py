@@ -58,6 +58,7 @@ class Settings(LLMSettings):
     queue_brand_slots: Annotated[int, Field(ge=0, le=1000)] = 0
     queue_type_slots: str = ""
     task_timeout_sec: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    python_worker_timeout: Annotated[float, Field(gt=0, le=86400)] = 270.0
     drain_timeout_sec: Annotated[float, Field(ge=0, le=3600)] = 25.0
     heartbeat_interval_sec: Annotated[float, Field(ge=0.5, le=300)] = 5.0
     task_result_ttl_sec: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400

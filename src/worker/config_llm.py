@@ -74,6 +74,7 @@ class LLMSettings(BaseSettings):
     llm_rate_limit_rpm: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     llm_rate_limit_tpm: Annotated[int, Field(ge=0, le=10_000_000_000)] = 0
     llm_rate_limits: str = ""
+    llm_max_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     llm_cache_ttl_sec: Annotated[int, Field(ge=0, le=365 * 86400)] = 604800
     llm_redact_pii: bool = True
 

@@ -62,10 +62,10 @@ def analyse(text: str, sentiment: float) -> Signals:
     return conclude(read(text), sentiment)
 
 
-def conclude(reading: Reading, sentiment: float) -> Signals:
-    """`analyse` for a text that has been read already."""
+def conclude(reading: Reading, sentiment: float, decided: tuple[Intent, float] | None = None) -> Signals:
+    """`analyse` for a text that has been read already. `decided` is an intent with its confidence found elsewhere."""
     evidence = weigh(reading, sentiment)
-    intent, confidence = _decide(evidence)
+    intent, confidence = decided or decide(evidence)
     sarcastic = sarcasm(reading, sentiment)
     emotions = _emotions(reading, sentiment)
     if sarcastic:
@@ -168,7 +168,7 @@ def _displeasure(sentiment: float, stake: bool, question: bool) -> float:
     return (mood + 0.15 if stake else 0.5 * mood) - (0.15 if question else 0.0)
 
 
-def _decide(evidence: Mapping[str, Evidence]) -> tuple[Intent, float]:
+def decide(evidence: Mapping[str, Evidence]) -> tuple[Intent, float]:
     """The intent and the confidence in it: the first of the contract's order that reaches the threshold.
 
     One exception: a wish that is clearer than the trouble it comes from ("it crashes so often, please add autosave")

@@ -70,7 +70,10 @@ class MentionJudge:
     async def judge(
         self, mentions: Sequence[Mention], *, brand: str, deadline_sec: float | None = None, task_id: str | None = None
     ) -> Judgements:
-        """Judge mentions of one brand. Never raises for what models do: who got no verdict is missing."""
+        """Judge mentions of one brand. Never raises for what models do: who got no verdict is missing.
+
+        Waits for answers, never for a model that rests: mentions keep coming, and tier 2 has judged them already.
+        """
         if not mentions:
             return Judgements({})
         operation = await asyncio.to_thread(_operation)  # its form takes long to build the first time
@@ -78,6 +81,9 @@ class MentionJudge:
         keys = {mention.content_hash: _key(salt, brand, mention) for mention in mentions}
         known = await self._kept(keys)
         missing = [mention for mention in mentions if mention.content_hash not in known]
+        resting = self._llm.resting()
+        if missing and resting is not None:
+            return Judgements(known, resting)
         batches = _batches(missing)
         outcomes = await asyncio.gather(
             *(self._ask(batch, brand, deadline_sec, task_id) for batch in batches), return_exceptions=True

@@ -217,6 +217,18 @@ class LLMAdapter:
             self._meters[provider] = meter
         return meter
 
+    def resting(self) -> LLMError | None:
+        """Why nobody can be asked at this moment; None: somebody can, or nobody is configured."""
+        waits = [self.executor.health.state(target) for target in self.targets]
+        if not waits or any(one.available for one in waits):
+            return None
+        first = min(waits, key=lambda one: one.resting_sec)
+        return LLMError(
+            Kind.RESTING,
+            f"all models rest, the first for {first.resting_sec} s: {first.why}",
+            retry_after_sec=first.resting_sec,
+        )
+
     def providers(self) -> list[ProviderState]:
         """All nine: those that are used in the order in which they are asked, then those that are left out."""
         used = {target.provider: target for target in self.targets}

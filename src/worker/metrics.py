@@ -132,6 +132,9 @@ class Metrics:
             registry=r,
         )
         self.verdicts = Counter("worker_verdicts", "Verdicts by the tier that decided.", ["tier"], registry=r)
+        self.degraded = Counter(
+            "worker_verdicts_degraded", "Verdicts of tier 2 that tier 3 should have given.", registry=r
+        )
         self.redis_outages = Counter(
             "worker_redis_outages", "Times the connection to Redis was lost and had to come back.", registry=r
         )

@@ -12,6 +12,7 @@ from typing import Final
 from . import __version__
 from .admission import Admission
 from .api.context import ApiContext
+from .cascade import Cascade
 from .config import Settings
 from .cpu import Cpu
 from .dead_letters import DeadLetters
@@ -20,6 +21,7 @@ from .gates import Gates
 from .handlers import Registry, TaskType
 from .handlers.analyze_mentions import AnalyzeMentions
 from .handlers.noop import noop
+from .judge import MentionJudge
 from .lease_keeper import Held, LeaseKeeper, Lost
 from .list_doors import ListDoors
 from .llm.accounting import Accounting
@@ -37,6 +39,8 @@ from .retry_policy import RetryPolicy
 from .services.brands import BrandDirectory
 from .services.duplicates import NearLinks
 from .services.mentions import MentionService
+from .services.students import StudentService, StudentStore
+from .services.tiers import Tiers
 from .standby import Standby
 from .storage import Storage
 
@@ -94,6 +98,8 @@ class Runtime:
             outputs=outputs,
         )
         brands = BrandDirectory(self.redis, keys)
+        self.students = StudentService(StudentStore(self.storage), clock=clock)
+        judge = MentionJudge(self.llm, self.redis, keep_sec=settings.llm_cache_ttl_sec)
         self.mentions = MentionService(
             self.storage,
             brands,
@@ -101,6 +107,7 @@ class Runtime:
             self.metrics,
             clock=clock,
             max_chars=settings.mention_max_chars,
+            tiers=Tiers(self.cpu, self.metrics, self.students, judge, Cascade(settings.llm_max_share)),
             near=NearLinks.build(self.redis, self.cpu, settings),
         )
         self.handlers = self._handlers()
@@ -188,7 +195,14 @@ class Runtime:
             preparing.cancel()
             return
         preparing.result()
-        await self.worker.run()
+        learning = asyncio.create_task(self.students.run(), name="students")
+        try:
+            await self.worker.run()
+        finally:
+            learning.cancel()
+            await asyncio.wait({learning})
+        if not learning.cancelled() and (fault := learning.exception()) is not None:
+            log.error("learning had stopped", problem=f"{type(fault).__name__}: {fault}")
 
     def stop(self) -> None:
         self.worker.stop()

@@ -243,6 +243,10 @@ async def _call(what: str, timeout_sec: float = _CALL_TIMEOUT_SEC) -> AsyncItera
         raise StorageUnavailable(f"{what}: {_short(error)}") from error
 
 
+call: Final = _call
+"""For services that have collections of their own."""
+
+
 def _short(error: Exception) -> str:
     # Driver messages carry the whole topology; the first sentence says what happened.
     return str(error).split(", Timeout:")[0][:300]

@@ -9,14 +9,12 @@ stored, counts them as its own, and comes to the same numbers and the same resul
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ..analyzer import Analyzer, BrandTerms
 from ..cpu import Cpu
 from ..metrics import Metrics
 from ..models import Analysed, Chunk, Mention, Rejected
@@ -25,12 +23,10 @@ from ..pipeline.documents import mention_key, public_analysed, to_document
 from ..pipeline.intake import chunk_key
 from ..pipeline.normalize import Normalised, normalise
 from ..storage import Document, Storage
-from ..vader import Vader
 from .brands import BrandDirectory
 from .duplicates import NearLinks, links_within
+from .tiers import Tiers
 
-_SLICE: Final = 50
-"""Mentions analysed per visit to the CPU thread: 10 ms or so, so that two chunks take turns."""
 _DUPLICATES_LISTED: Final = 500
 _REASONS_SHOWN: Final = 5
 
@@ -70,7 +66,7 @@ class _Sorted:
 
 
 class MentionService:
-    """Built once per process; the analyser is loaded by the first chunk, off the event loop."""
+    """Built once per process."""
 
     def __init__(
         self,
@@ -81,6 +77,7 @@ class MentionService:
         *,
         clock: Callable[[], datetime],
         max_chars: int,
+        tiers: Tiers,
         near: NearLinks | None = None,
     ) -> None:
         """`near` links mentions across chunks; without it only those of equal canonical text are."""
@@ -91,8 +88,7 @@ class MentionService:
         self._clock = clock
         self._max_chars = max_chars
         self._near = near
-        self._analyzer: Analyzer | None = None
-        self._loading = asyncio.Lock()
+        self._tiers = tiers
 
     async def analyse(self, chunk: Chunk) -> tuple[list[dict[str, Any]], tuple[Rejected, ...]]:
         """Verdicts without storing anything, in the chunk's order; repeats inside the chunk name their original."""
@@ -101,7 +97,9 @@ class MentionService:
         firsts = _first_of_each(normal)
         links = await self._cpu.run(links_within, list(firsts.values()))
         originals = [mention for digest, mention in firsts.items() if digest not in links]
-        analysed = {one.mention.content_hash: one for one in await self._judge(originals, terms)}
+        analysed = {
+            one.mention.content_hash: one for one in await self._tiers.analyse(originals, terms, brand=chunk.brand)
+        }
         verdicts = []
         for index, mention in normal.mentions:
             digest = links.get(mention.content_hash, mention.content_hash)
@@ -126,7 +124,7 @@ class MentionService:
         fresh = [mention for mention in fresh if mention.content_hash not in links]
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
         analysing = time.perf_counter()
-        analysed = await self._judge(fresh, terms)
+        analysed = await self._tiers.analyse(fresh, terms, brand=chunk.brand, task_id=task_id)
         storing = time.perf_counter()
         known |= await self._store(analysed, owner=key)
         sorted_out = _sort(normal, firsts, known, links, owner=key)
@@ -145,21 +143,6 @@ class MentionService:
     async def _known(self, brand: str, firsts: Mapping[str, Mention]) -> dict[str, Document]:
         found = await self._storage.mentions_by_key([mention_key(brand, digest) for digest in firsts])
         return {document["content_hash"]: document for document in found.values()}
-
-    async def _judge(self, mentions: Sequence[Mention], terms: BrandTerms) -> list[Analysed]:
-        analyzer = await self._ready_analyzer()
-        out: list[Analysed] = []
-        for start in range(0, len(mentions), _SLICE):
-            out += await self._cpu.run(_analyse, analyzer, mentions[start : start + _SLICE], terms)
-        for one in out:
-            self._metrics.verdicts.labels(str(one.verdict.tier)).inc()
-        return out
-
-    async def _ready_analyzer(self) -> Analyzer:
-        async with self._loading:
-            if self._analyzer is None:
-                self._analyzer = await self._cpu.run(lambda: Analyzer(Vader.load()))
-            return self._analyzer
 
     async def _store(self, analysed: Sequence[Analysed], *, owner: str) -> dict[str, Document]:
         """Store new mentions and read back who owns them: another worker may have stored one a moment earlier."""
@@ -235,10 +218,6 @@ class MentionService:
 
 def _normalise(chunk: Chunk, received_at: datetime, max_chars: int) -> Normalised:
     return normalise(chunk, received_at=received_at, max_chars=max_chars)
-
-
-def _analyse(analyzer: Analyzer, mentions: Sequence[Mention], terms: BrandTerms) -> list[Analysed]:
-    return [Analysed(mention, analyzer.analyse(mention, terms)) for mention in mentions]
 
 
 def _first_of_each(normal: Normalised) -> dict[str, Mention]:
