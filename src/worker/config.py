@@ -69,6 +69,7 @@ class Settings(LLMSettings):
     mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
     dedup_window_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 72
     chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    evaluations_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 365
     processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
     llm_prices_file: Path | None = None

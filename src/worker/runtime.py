@@ -38,6 +38,7 @@ from .redis_client import RedisClient
 from .retry_policy import RetryPolicy
 from .services.brands import BrandDirectory
 from .services.duplicates import NearLinks
+from .services.evaluations import Evaluations
 from .services.mentions import MentionService
 from .services.students import StudentService, StudentStore
 from .services.tiers import Tiers
@@ -110,6 +111,7 @@ class Runtime:
             tiers=Tiers(self.cpu, self.metrics, self.students, judge, Cascade(settings.llm_max_share)),
             near=NearLinks.build(self.redis, self.cpu, settings),
         )
+        self.evaluations = Evaluations(self.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
         self.handlers = self._handlers()
         processor = Processor(
             self.handlers,
@@ -158,6 +160,7 @@ class Runtime:
             storage=self.storage,
             mentions=self.mentions,
             task_types=self.handlers,
+            evaluations=self.evaluations,
             metrics=self.metrics,
             redis_ping=self.redis.ping,
             worker_state=lambda: self.worker.state.value,
@@ -222,6 +225,7 @@ class Runtime:
                     processed_chunks_ttl_days=self.settings.processed_chunks_ttl_days,
                     llm_calls_ttl_days=self.accounting.calls_ttl_days,
                 )
+                await self.evaluations.ensure_indexes()
                 return
             except StorageUnavailable as error:
                 if not said:

@@ -122,6 +122,10 @@ class Storage:
                 IndexModel([("brand", ASCENDING), ("at", DESCENDING)], name="by_brand_time"),
             ],
         }
+        await self.make_indexes(wanted)
+
+    async def make_indexes(self, wanted: Mapping[str, list[IndexModel]]) -> None:
+        """The same for the collections of a service."""
         async with _call("create indexes", _INDEX_TIMEOUT_SEC):
             for name, models in wanted.items():
                 await self._create(name, models)

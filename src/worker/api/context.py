@@ -13,6 +13,7 @@ from ..handlers import Registry
 from ..llm.view import LLMView
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
+from ..services.evaluations import Evaluations
 from ..services.mentions import MentionService
 from ..standby import Standby
 from ..storage import Storage
@@ -27,6 +28,7 @@ class ApiContext:
     storage: Storage
     mentions: MentionService
     task_types: Registry
+    evaluations: Evaluations
     metrics: Metrics
     redis_ping: Callable[[], Awaitable[None]]
     worker_state: Callable[[], str]
