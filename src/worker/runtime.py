@@ -17,9 +17,11 @@ from .config import Settings
 from .cpu import Cpu
 from .dead_letters import DeadLetters
 from .errors import StorageUnavailable
+from .evaluation.model import models_of
 from .gates import Gates
 from .handlers import Registry, TaskType
 from .handlers.analyze_mentions import AnalyzeMentions
+from .handlers.evaluation import EvaluationHandlers, deadline_sec
 from .handlers.noop import noop
 from .judge import MentionJudge
 from .lease_keeper import Held, LeaseKeeper, Lost
@@ -39,15 +41,22 @@ from .retry_policy import RetryPolicy
 from .services.brands import BrandDirectory
 from .services.duplicates import NearLinks
 from .services.evaluations import Evaluations
+from .services.insight import InsightService
+from .services.insight_metrics import InsightMetrics
+from .services.insight_publisher import InsightPublisher
+from .services.insight_store import InsightStore, insight_indexes
 from .services.mentions import MentionService
 from .services.students import StudentService, StudentStore
 from .services.tiers import Tiers
 from .standby import Standby
 from .storage import Storage
+from .times import to_ms
 
 log = get_logger(__name__)
 
 _PREPARE_AGAIN_SEC: Final = 2.0
+_CAUGHT_UP_MS: Final = 600_000
+"""Mentions that wait ten minutes are far within the hour in which late ones are still judged."""
 
 
 def utc_now() -> datetime:
@@ -61,6 +70,7 @@ class Runtime:
         self, settings: Settings, *, redis_url: str, mongodb_uri: str, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self.settings = settings
+        self._clock = clock
         self.metrics = Metrics()
         # Room for the blocking read, the loops and the routes beside one call per running task.
         self.redis = RedisClient(redis_url, max_connections=settings.queue_concurrency + 32)
@@ -101,6 +111,7 @@ class Runtime:
         brands = BrandDirectory(self.redis, keys)
         self.students = StudentService(StudentStore(self.storage), clock=clock)
         judge = MentionJudge(self.llm, self.redis, keep_sec=settings.llm_cache_ttl_sec)
+        self.insight = self._build_insight()
         self.mentions = MentionService(
             self.storage,
             brands,
@@ -110,6 +121,7 @@ class Runtime:
             max_chars=settings.mention_max_chars,
             tiers=Tiers(self.cpu, self.metrics, self.students, judge, Cascade(settings.llm_max_share)),
             near=NearLinks.build(self.redis, self.cpu, settings),
+            insight=self.insight,
         )
         self.evaluations = Evaluations(self.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
         self.handlers = self._handlers()
@@ -165,8 +177,28 @@ class Runtime:
             redis_ping=self.redis.ping,
             worker_state=lambda: self.worker.state.value,
             standby=self.standby,
+            insight=InsightStore(self.storage),
             llm=LLMView(self.llm, self.accounting.ledger, self.accounting.budget, clock),
         )
+
+    def _build_insight(self) -> InsightService:
+        metrics = InsightMetrics(self.metrics.registry)
+        return InsightService(
+            InsightStore(self.storage),
+            InsightPublisher(
+                self.redis, summaries=self.settings.publish_summary, on_refused=metrics.refused.labels("output").inc
+            ),
+            self.cpu,
+            metrics,
+            clock=self._clock,
+            caught_up=self._caught_up,
+        )
+
+    async def _caught_up(self) -> bool:
+        """Whether the queue holds nothing old: what a brand's silence may be judged on."""
+        depth = await self.queue.depth()
+        oldest = [ms for ms in depth.oldest_ms.values() if ms is not None]
+        return not oldest or to_ms(self._clock()) - min(oldest) < _CAUGHT_UP_MS
 
     def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
         return LeaseKeeper(
@@ -182,9 +214,13 @@ class Runtime:
     def _handlers(self) -> Registry:
         settings = self.settings
         analyze = AnalyzeMentions(self.mentions, settings.platform_keys, results_max=settings.chunk_results_max)
+        evaluation = EvaluationHandlers(
+            models_of(self.llm), self.cpu, self.evaluations, deadline_sec=deadline_sec(settings), now=self._clock
+        )
         return {
             "analyze_mentions": TaskType(analyze.handle, analyze.check),
             "noop": TaskType(noop),
+            **evaluation.task_types(),
         }
 
     async def run(self) -> None:
@@ -198,12 +234,14 @@ class Runtime:
             preparing.cancel()
             return
         preparing.result()
+        self.insight.start()
         learning = asyncio.create_task(self.students.run(), name="students")
         try:
             await self.worker.run()
         finally:
             learning.cancel()
             await asyncio.wait({learning})
+            await self.insight.close()
         if not learning.cancelled() and (fault := learning.exception()) is not None:
             log.error("learning had stopped", problem=f"{type(fault).__name__}: {fault}")
 
@@ -226,6 +264,7 @@ class Runtime:
                     llm_calls_ttl_days=self.accounting.calls_ttl_days,
                 )
                 await self.evaluations.ensure_indexes()
+                await self.storage.make_indexes(insight_indexes(self.settings.processed_chunks_ttl_days))
                 return
             except StorageUnavailable as error:
                 if not said:

@@ -36,9 +36,9 @@ class Evaluations:
             }
         )
 
-    async def keep_analysis(self, task_id: str, analysis: Mapping[str, Any]) -> None:
+    async def keep_analysis(self, task_id: str, run_id: str, analysis: Mapping[str, Any]) -> None:
         """Keep what `analyze_basic` found. Raises `StorageUnavailable`, `StorageRefused` (over 16 MB)."""
-        await self._keep(ANALYSES, task_id, {"run_id": str(analysis.get("runId") or "")}, analysis)
+        await self._keep(ANALYSES, task_id, {"run_id": run_id}, analysis)
 
     async def keep_transcript(self, task_id: str, payload: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         """Keep what `probe` brought, also one that ended in an error after some turns were paid for."""

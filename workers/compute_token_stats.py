@@ -1,0 +1,11 @@
+"""Average tokens per model for cost estimates: JSON on stdin, one JSON document on stdout."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from src.worker.evaluation.door import run
+
+if __name__ == "__main__":
+    run("compute_token_stats")
