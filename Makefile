@@ -31,7 +31,7 @@ run: $(VENV)/.runtime ## Start the worker on port 8000 (Ctrl-C drains and stops 
 	@exec $(BIN)/python -m src.worker.app
 
 test: $(VENV)/.dev $(DOUBLES) ## Run the tests; more of them with ARGS="--run-chaos --run-slow"
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 check: $(VENV)/.dev ## Ruff (lint and format) and mypy strict
 	$(BIN)/ruff check .

@@ -127,7 +127,7 @@ async def ask(llm: Any, request: Any, provider: str | None = None) -> None:
     targets = tuple(one for one in llm.targets if provider in (None, one.provider))
     purpose = Purpose("bench", "acme", "1", "0" * 64)
     await llm.ask(
-        llm._prepared(request), purpose=purpose, deadline=time.monotonic() + 30, targets=targets, check=text_of
+        await llm._prepared(request), purpose=purpose, deadline=time.monotonic() + 30, targets=targets, check=text_of
     )
 
 

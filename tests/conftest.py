@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if name in item.keywords:
                     item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Commands that a test runs in this process configure logging for a process of their own."""
+    root = logging.getLogger()
+    noisy = [logging.getLogger(name) for name in ("pymongo", "asyncio", "uvicorn.access", "uvicorn.error")]
+    kept = root.handlers[:], root.level, [one.level for one in noisy]
+    yield
+    root.handlers[:], level, levels = kept
+    root.setLevel(level)
+    for one, before in zip(noisy, levels, strict=True):
+        one.setLevel(before)
 
 
 @pytest.fixture(scope="session")

@@ -152,10 +152,10 @@ def test_hostile_text_costs_linear_time(unit: str) -> None:
         text = (unit * size)[:size]
         best = float("inf")
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             with pytest.raises(NoJson):
                 extract_json(text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert seconds(100_000) < 8 * seconds(25_000) + 0.05

@@ -141,9 +141,9 @@ def test_fencing_is_linear(unit: str) -> None:
         text = (unit * size)[:size]
         best = float("inf")
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             fence("mention", text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert seconds(80_000) < 8 * seconds(20_000) + 0.05

@@ -236,9 +236,9 @@ def test_hostile_text_costs_linear_time(unit: str) -> None:
         text = (unit * size)[:size]
         best = float("inf")
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             redact(text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     # A square would cost 16 times as much; a slow machine gets room, a square does not.

@@ -68,9 +68,9 @@ def test_the_canonical_form_takes_linear_time() -> None:
     import time
 
     def seconds(text: str) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         canonical(unescaped(text))
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     for unit in ("<a ", "<b a=", "&", "http://", "RT @a", "'a", ":-", "@#", "\u0301"):
         small, large = seconds(unit * 5_000), seconds(unit * 40_000)
