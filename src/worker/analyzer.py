@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from .brand_terms import BrandTerms
@@ -19,7 +19,6 @@ from .fallback_analysis import (
     THRESHOLD,
     Signals,
     conclude,
-    decide,
     priority,
     sarcasm,
     strategic_tag,
@@ -185,11 +184,11 @@ def _judged(glance: Glance, advice: Advice, competitor: bool) -> Verdict:
     if advice.sentiment is not None:
         score = score_of(advice.sentiment, glance.score)
         reasons = [reason("sentiment", advice.names[0], advice.sentiment)]
-    decided = None
+    review = None
     if advice.intent is not None:
-        decided = intent_of(advice.intent, *decide(weigh(reading, score)))
+        review = partial(intent_of, advice.intent)
         reasons.append(reason("intent", advice.names[1], advice.intent))
-    signals = conclude(reading, score, decided)
+    signals = conclude(reading, score, review)
     # A guess at an intent makes no opportunity of a competitor's mention; the mood still may.
     evidenced = not competitor or signals.intent_confidence >= EVIDENCED
     tag = strategic_tag(signals.intent if evidenced else Intent.GENERAL, score, competitor)

@@ -7,7 +7,7 @@ one is none, and the pieces are combined as chances (noisy-or). No single weak w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .models import Intent, Priority, StrategicTag, Urgency
@@ -42,6 +42,10 @@ _ALTERNATIVES = frozenset({"alternative", "asks_recommendation"})
 _JOYFUL = frozenset({"joy", "surprise"})
 
 
+Review = Callable[[Intent, float], tuple[Intent, float]]
+"""Intent and confidence by the rules -> by whoever knows better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What the rules think of a text. Shares and confidences are in 0..1, `lead_score` in 0..100 (contract 3.8)."""
@@ -62,10 +66,12 @@ def analyse(text: str, sentiment: float) -> Signals:
     return conclude(read(text), sentiment)
 
 
-def conclude(reading: Reading, sentiment: float, decided: tuple[Intent, float] | None = None) -> Signals:
-    """`analyse` for a text that has been read already. `decided` is an intent with its confidence found elsewhere."""
+def conclude(reading: Reading, sentiment: float, review: Review | None = None) -> Signals:
+    """`analyse` for a text that has been read already. `review` may replace the intent that the rules decided for."""
     evidence = weigh(reading, sentiment)
-    intent, confidence = decided or decide(evidence)
+    intent, confidence = decide(evidence)
+    if review is not None:
+        intent, confidence = review(intent, confidence)
     sarcastic = sarcasm(reading, sentiment)
     emotions = _emotions(reading, sentiment)
     if sarcastic:

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     task = StudentTask(arguments.task)
     texts = list(_labelled(arguments, task))
     path = Path(arguments.out) if arguments.out else student_files.path_of(settings.data_dir, task)
-    taught = hold_lesson(task, texts, student_files.read_bytes(path))
+    taught = hold_lesson(task, texts, _previous(path))
     if taught.student is not None and taught.lesson.adopted:
         student_files.write(path, taught.student)
     stored = None
@@ -68,6 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
         stored = asyncio.run(_store(uri, task, texts))
     _show(arguments, task, taught, path, stored)
     return EXIT_OK if taught.student is not None else EXIT_PROBLEM
+
+
+def _previous(path: Path) -> bytes | None:
+    """The student there, to compare with; one that nobody can use any more is compared with nothing."""
+    from .. import student_files
+
+    try:
+        student_files.load(path)
+    except student_files.StudentFileProblem as problem:
+        note(f"{problem.message}; the cold start is compared with instead")
+        return None
+    return student_files.read_bytes(path)
 
 
 def _labelled(arguments: argparse.Namespace, task: StudentTask) -> Iterator[Labelled]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
@@ -20,10 +20,11 @@ from bson.binary import Binary
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from ..errors import StorageUnavailable
+from ..errors import WorkerError
 from ..logging import get_logger
 from ..models import Mention
 from ..storage import Storage, call
+from ..students.features import FORMAT
 from ..students.learning import MAX_EXAMPLES
 from ..students.panel import UNTAUGHT, Students
 from ..students.school import Labelled, Taught, hold_lesson
@@ -33,12 +34,13 @@ log = get_logger(__name__)
 
 LABELS: Final = "student_labels"
 MODELS: Final = "student_models"
-LESSON_EVERY: Final = 250
-"""New labels between two lessons: half of what a first student is worth learning from."""
+LESSON_EVERY: Final = 100
+"""New labels between two lessons. On the airline stream a lesson per 100 keeps a point more than one per 250; each
+costs some two seconds of CPU, most of them for loading scikit-learn."""
 POLL_SEC: Final = 30.0
 """A student that is half a minute old on one replica and new on another does no harm."""
 _LEASE: Final = timedelta(minutes=10)
-"""Some hundred times what a lesson of 20,000 labels takes; then another replica may try."""
+"""Far more than a lesson of MAX_EXAMPLES takes (12,000: some 5 s of one core); then another replica may try."""
 _KEPT: Final = 5
 _LONGEST: Final = 5_000
 _NEVER_MS: Final = 0
@@ -132,24 +134,36 @@ class StudentStore:
             await self._models.update_one({"_id": _state(task)}, {"$set": change})
 
     async def newest(self, task: StudentTask, *, after: int = 0) -> bytes | None:
-        """The bytes of the newest version, if it is newer than `after`."""
+        """The bytes of the newest version, if it is newer than `after`; those of another feature space do not count."""
         async with call("read a student"):
             found = await self._models.find_one(
-                {"task": task.value, "version": {"$gt": after}}, sort=[("version", DESCENDING)]
+                {"task": task.value, "format": FORMAT, "version": {"$gt": after}}, sort=[("version", DESCENDING)]
             )
         return None if found is None else bytes(found["data"])
 
     async def publish(self, student: Student, data: bytes, facts: Mapping[str, Any], *, at: datetime) -> bool:
         """Store a version; False when another replica took its number first. The latest few are kept."""
         task, version = student.task.value, student.origin.version
-        document = {"_id": f"{task}:{version}", "task": task, "version": version, "data": Binary(data), "at": at}
+        document = {
+            "_id": f"{task}:{FORMAT}:{version}",
+            "task": task,
+            "format": FORMAT,
+            "version": version,
+            "data": Binary(data),
+            "at": at,
+        }
         async with call("store a student"):
             try:
                 await self._models.insert_one({**document, "lesson": dict(facts)})
             except DuplicateKeyError:
                 return False
-            await self._models.delete_many({"task": task, "version": {"$lte": version - _KEPT}})
+            await self._models.delete_many({"task": task, "format": FORMAT, "version": {"$lte": version - _KEPT}})
         return True
+
+    async def withdraw(self, task: StudentTask, data: bytes) -> None:
+        """Delete a version that nobody can use."""
+        async with call("withdraw a student"):
+            await self._models.delete_one({"task": task.value, "data": Binary(data)})
 
 
 class StudentService:
@@ -172,7 +186,7 @@ class StudentService:
         """Replaced as a whole: a chunk that took it goes on with what it took."""
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Look for newer versions and hold lessons that are due, until cancelled. Rests while MongoDB is away."""
+        """Look for newer versions and hold lessons that are due, until cancelled. What fails is tried again."""
         prepared = said = False
         while True:
             try:
@@ -183,10 +197,10 @@ class StudentService:
                     await self.learn(task)
                 await self.refresh()
                 said = False
-            except StorageUnavailable as error:
+            except (WorkerError, BrokenExecutor) as error:  # also a lesson's process that was killed
                 if not said:
                     said = True
-                    log.warning("students are not kept up to date", problem=error.message)
+                    log.warning("students are not kept up to date", problem=str(error) or type(error).__name__)
             await sleep(POLL_SEC)
 
     async def add(self, task: StudentTask, texts: Sequence[Labelled]) -> int:
@@ -237,7 +251,7 @@ class StudentService:
             await self._store.release(task, taught=taught)
 
     async def _lesson(self, task: StudentTask) -> Taught:
-        outcome = await self._hold(task, await self._store.labels(task), await self._store.newest(task))
+        outcome = await self._hold(task, await self._store.labels(task), await self._previous(task))
         lesson = outcome.lesson
         facts = {name: value for name, value in asdict(lesson).items() if name != "student"}
         log.info("lesson held", task=task.value, **{name: facts[name] for name in ("adopted", "reason", "examples")})
@@ -245,6 +259,18 @@ class StudentService:
             student = await asyncio.to_thread(from_bytes, outcome.student)
             await self._store.publish(student, outcome.student, facts, at=self._clock())
         return outcome
+
+    async def _previous(self, task: StudentTask) -> bytes | None:
+        """The newest version that can be read; damaged ones would stand in the way of the next, so they go."""
+        while (data := await self._store.newest(task)) is not None:
+            try:
+                await asyncio.to_thread(from_bytes, data)
+            except BadStudent as error:
+                log.error("a student in MongoDB is withdrawn", task=task.value, problem=error.message)
+                await self._store.withdraw(task, data)
+            else:
+                return data
+        return None
 
     def _student(self, task: StudentTask) -> Student | None:
         return self.current.sentiment if task is StudentTask.SENTIMENT else self.current.intent

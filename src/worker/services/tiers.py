@@ -16,7 +16,7 @@ from ..errors import StorageUnavailable, WorkerError
 from ..judge import Judged, Judgements
 from ..logging import get_logger
 from ..metrics import Metrics
-from ..models import Analysed, Mention, Verdict
+from ..models import Analysed, Mention, Sentiment, Verdict
 from ..students.panel import Students
 from ..students.school import Labelled
 from ..students.student import StudentTask
@@ -79,6 +79,10 @@ class Tiers:
         for verdict in verdicts:
             self._metrics.verdicts.labels(str(verdict.tier)).inc()
         return [Analysed(mention, verdict) for mention, verdict in zip(mentions, verdicts, strict=True)]
+
+    async def moods(self, mentions: Sequence[Mention], terms: BrandTerms) -> list[Sentiment]:
+        """Sentiments of mentions that are counted and not stored: by tiers 1 and 2, in order."""
+        return [verdict.sentiment for verdict in await self._local(mentions, terms)]
 
     async def _local(self, mentions: Sequence[Mention], terms: BrandTerms) -> list[Verdict]:
         analyzer = await self._ready_analyzer()

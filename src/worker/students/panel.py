@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ..fallback_analysis import sarcasm, weigh
 from ..models import Intent, SentimentLabel
 from ..patterns import Reading
-from .features import Features, Opinion, features
+from .features import Features, Opinion, features, rows
 from .student import Decision, Student
 
 WEAKEST: Final = 0.06
@@ -36,13 +36,14 @@ class Students:
 
     def advise(self, texts: Sequence[tuple[Reading, float]]) -> Iterator[Advice]:
         """One piece of advice per text, in order. A text comes as its reading and the cold start's score, -1..1."""
-        if self.sentiment is None and self.intent is None:
+        if not texts or (self.sentiment is None and self.intent is None):
             return iter([Advice()] * len(texts))
         batch = [features_of(reading, score) for reading, score in texts]
         tokens = [reading.tokens for reading, _ in texts]
+        packed = rows(batch)
         none: list[Decision | None] = [None] * len(texts)
-        moods = none if self.sentiment is None else self.sentiment.decide(batch, tokens)
-        intents = none if self.intent is None else self.intent.decide(batch, tokens)
+        moods = none if self.sentiment is None else self.sentiment.decide(batch, tokens, packed)
+        intents = none if self.intent is None else self.intent.decide(batch, tokens, packed)
         names = tuple("" if one is None else one.name for one in (self.sentiment, self.intent))
         return (Advice(mood, intent, (names[0], names[1])) for mood, intent in zip(moods, intents, strict=True))
 

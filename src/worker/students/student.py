@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import WorkerError
-from .features import FORMAT, WIDTH, Features, rows
+from .features import FORMAT, WIDTH, Features, Rows, rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,55 +77,72 @@ class Student:
 
     def probabilities(self, batch: Sequence[Features]) -> NDArray[np.float32]:
         """Shape (len(batch), classes); rows add up to 1."""
-        import numpy as np
-
-        logits = self.logits(batch) / np.float32(self.temperature)
-        logits -= logits.max(axis=1, keepdims=True)
-        shares = np.exp(logits)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+        return self._shares(self.logits(batch))
 
     def logits(self, batch: Sequence[Features]) -> NDArray[np.float32]:
+        """Before temperature; shape (len(batch), classes)."""
+        packed = rows(batch)
+        return self._sums(packed, self.weights[packed.places])
+
+    def decide(
+        self, batch: Sequence[Features], tokens: Sequence[Sequence[str]], packed: Rows | None = None
+    ) -> list[Decision]:
+        """One decision per text. `tokens` are those that the features were made of, `packed` is `rows(batch)`."""
         import numpy as np
 
-        places, values, starts = rows(batch)
-        out = np.tile(self.weights[-1], (len(batch), 1))
-        if len(places):
-            parts = self.weights[places] * values[:, None]
-            # `reduceat` gives an empty row its neighbour's first part, so empty rows are left out.
-            full = starts[1:] > starts[:-1]
-            out[full] += np.add.reduceat(parts, starts[:-1][full], axis=0)
-        return out
-
-    def decide(self, batch: Sequence[Features], tokens: Sequence[Sequence[str]]) -> list[Decision]:
-        """One decision per text. `tokens` are those that the features were made of."""
         if not batch:
             return []
-        shares = self.probabilities(batch)
+        packed = packed or rows(batch)
+        gathered = self.weights[packed.places]
+        shares = self._shares(self._sums(packed, gathered))
         winners = shares.argmax(axis=1)
+        # What each place says for its text's winner, compared with the mean of all classes.
+        wins = np.repeat(winners, np.diff(packed.starts))
+        parts = (gathered[np.arange(len(wins)), wins] - gathered.mean(axis=1)) * packed.values
         return [
-            Decision(
-                dict(zip(self.classes, map(float, shares[at]), strict=True)),
-                self.classes[winners[at]],
-                self._why(one, tokens[at], int(winners[at])),
+            Decision(dict(zip(self.classes, row, strict=True)), self.classes[winner], _why(one, words, said))
+            for row, winner, one, words, said in zip(
+                shares.tolist(),
+                winners.tolist(),
+                batch,
+                tokens,
+                np.split(parts, packed.starts[1:-1]),
+                strict=True,
             )
-            for at, one in enumerate(batch)
         ]
 
-    def _why(self, one: Features, tokens: Sequence[str], winner: int) -> tuple[str, ...]:
-        """The words, pairs and rules that say most for or against the winner, compared with the mean of all classes."""
+    def _shares(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
 
-        where = np.r_[: one.words, one.rules_at : len(one.places)]
-        weights = self.weights[np.array(one.places)[where]]
-        parts = (weights[:, winner] - weights.mean(axis=1)) * np.array(one.values, np.float32)[where]
-        strongest = np.argsort(-np.abs(parts), kind="stable")[: 3 * _REASONS]
-        found: dict[str, float] = {}
-        for at in map(int, strongest):
-            part = float(parts[at])
-            name = one.name_of(int(where[at]), tokens)
-            if abs(part) >= _TELLING and name is not None:
-                found.setdefault(name, part)
-        return tuple(f"{name}{part:+.2f}" for name, part in list(found.items())[:_REASONS])
+        scaled = logits / np.float32(self.temperature)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        shares = np.exp(scaled)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+    def _sums(self, packed: Rows, gathered: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        starts = packed.starts
+        out = np.tile(self.weights[-1], (len(starts) - 1, 1))
+        if len(gathered):
+            # `reduceat` gives an empty row its neighbour's first part, so empty rows are left out.
+            full = starts[1:] > starts[:-1]
+            out[full] += np.add.reduceat(gathered * packed.values[:, None], starts[:-1][full], axis=0)
+        return out
+
+
+def _why(one: Features, tokens: Sequence[str], parts: NDArray[np.float32]) -> tuple[str, ...]:
+    """The words, pairs and rules with the greatest of `parts`, one per place."""
+    import numpy as np
+
+    sizes = np.abs(parts)
+    sizes[one.words : one.rules_at] = 0.0  # pieces of words mean nothing to a reader
+    found: dict[str, float] = {}
+    for at in np.argsort(-sizes, kind="stable")[: 3 * _REASONS].tolist():
+        name = one.name_of(at, tokens)
+        if sizes[at] >= _TELLING and name is not None:
+            found.setdefault(name, float(parts[at]))
+    return tuple(f"{name}{part:+.2f}" for name, part in list(found.items())[:_REASONS])
 
 
 def to_bytes(student: Student) -> bytes:
@@ -150,17 +167,23 @@ def from_bytes(data: bytes) -> Student:
     Raises:
         BadStudent: the bytes are damaged, of another feature space, or no student at all.
     """
-    import numpy as np
-
     if not data.startswith(_MAGIC):
         raise BadStudent("is not a student of this worker")
     digest, _, rest = data[len(_MAGIC) :].partition(b"\n")
     if hashlib.sha256(rest).hexdigest().encode() != digest:
         raise BadStudent("is damaged: its checksum does not fit")
     line, _, packed = rest.partition(b"\n")
-    head: dict[str, Any] = json.loads(line)
-    if head.get("format") != FORMAT:
-        raise BadStudent(f"has features of format {head.get('format')}, this worker's is {FORMAT}: learn it again")
+    try:
+        return _opened(json.loads(line), packed)
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise BadStudent(f"is damaged: {type(error).__name__} {error}") from error
+
+
+def _opened(head: dict[str, Any], packed: bytes) -> Student:
+    import numpy as np
+
+    if head["format"] != FORMAT:
+        raise BadStudent(f"has features of format {head['format']}, this worker's is {FORMAT}: learn it again")
     classes = tuple(head["classes"])
     if not 2 <= len(classes) <= _MAX_CLASSES:
         raise BadStudent(f"has {len(classes)} classes")
