@@ -241,7 +241,8 @@ async def test_a_chunk_executed_twice_has_the_same_numbers_and_is_published_once
         handle = runtime.handlers["analyze_mentions"].handle
         first, repeated = await handle(task), await handle(task)
         assert first.result == repeated.result
-        assert [len(result.outputs) for result in (first, repeated)] == [3, 3]
+        assert len(first.outputs) > 3
+        assert first.outputs[1:] == repeated.outputs[1:]  # the first holds the timings of its execution
         same_chunk_other_task = await handle(
             Task("t-2", "analyze_mentions", document, "acme", TaskPriority.NORMAL, 1, 1740824430000)
         )

@@ -48,6 +48,7 @@ COMMANDS: Final = (
     Command("llm", "which language models are used, what calls have cost, whether they answer", ".commands.llm"),
     Command("dead", "list, show, replay or drop what could not be processed", ".commands.dead"),
     Command("dedup", "which posts of a file repeat an earlier one, word for word or nearly so", ".commands.dedup"),
+    Command("cluster", "what the posts of a file are about: clusters with labels, offline", ".commands.cluster"),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -78,6 +78,10 @@ class LLMSettings(BaseSettings):
     llm_cache_ttl_sec: Annotated[int, Field(ge=0, le=365 * 86400)] = 604800
     llm_redact_pii: bool = True
 
+    embeddings_provider: Literal["local", "gemini", "openai", "ollama", "nvidia"] = "local"
+    embeddings_model: _Model = None
+    embeddings_dimensions: Annotated[int | None, Field(ge=1, le=16_384)] = None
+
     @field_validator("llm_provider")
     @classmethod
     def _known_providers(cls, value: str) -> str:
@@ -145,8 +149,8 @@ class LLMSettings(BaseSettings):
 
 def _order(text: str) -> tuple[str, ...]:
     """`gemini, openai` as names, each once."""
-    names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    names = tuple("gemini" if name == "google" else name for name in names)
+    words = (part.strip().lower() for part in text.split(",") if part.strip())
+    names = tuple(dict.fromkeys("gemini" if word == "google" else word for word in words))
     for name in names:
         if name not in PROVIDERS:
             raise ValueError(f"{name!r} is no provider; known are {', '.join(PROVIDERS)}")

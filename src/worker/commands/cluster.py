@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import os
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from ..cluster_labels import NOISE_LABEL, labels_of
 from ..clustering import NOISE, Clustering, cluster
@@ -22,6 +19,7 @@ from ..embeddings import Embedder, embedder_of
 from ..mention_files import FLAGS, NAMES, BadRow, MentionFile, Row
 from ..pipeline.canonical import unescaped
 from . import EXIT_OK, CommandProblem, note
+from .detect_files import results
 from .replay_progress import Progress, progress
 
 _BATCH: Final = 1_000
@@ -64,10 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     columns = {name: value for name in _FIELDS if (value := getattr(arguments, f"column_{name}")) is not None}
+    _refuse_same_file(arguments.out, arguments.file)
     began = time.monotonic()
     with (
         MentionFile(arguments.file, columns=columns, brand=arguments.brand or _NO_BRAND) as file,
-        _output(arguments.out, arguments.file) as out,
+        results(arguments.out) as out,
     ):
         display = progress(Path(file.name).name, quiet=arguments.quiet)
         try:
@@ -165,25 +164,9 @@ def _names(name: str) -> str:
     return ", ".join(NAMES[name])
 
 
-@contextmanager
-def _output(path: str, source: str) -> Iterator[TextIO]:
-    """The file appears when it is complete: another program never reads half of it."""
-    if path == "-":
-        yield sys.stdout
-        return
-    target = Path(path)
-    if source != "-" and target.exists() and Path(source).exists() and target.samefile(source):
-        raise CommandProblem(f"{path}: is the file that is read; name another one with --out")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        partial.replace(target)
-    except OSError as error:
-        raise CommandProblem(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+def _refuse_same_file(out: str, source: str) -> None:
+    if "-" not in (out, source) and Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
+        raise CommandProblem(f"{out}: is the file that is read; name another one with --out")
 
 
 def _count(text: str) -> int:
