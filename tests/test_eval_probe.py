@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from src.worker.handlers.evaluation import EvaluationHandlers
 from src.worker.llm.errors import Kind, LLMError
 from src.worker.llm.exchange import Message, Role, Stop, Usage
 from src.worker.models import Task, TaskPriority
+from src.worker.services.evaluations import Evaluations
 
 from .eval_helpers import KEY, PROBE, TARGET, ScriptedModel, changed, document_of, in_process, process, reply, without
 from .llm_doubles.scripted import Fault, scripted_server
@@ -252,10 +254,24 @@ def task(kind: str, payload: dict[str, Any]) -> Task:
     return Task(f"{kind}-1", kind, payload, None, TaskPriority.NORMAL, 1, 0)
 
 
+class Kept(Evaluations):
+    """Only notes for which tasks something was to be stored."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def keep_transcript(self, task_id: str, payload: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+        self.names.append(task_id)
+
+    async def keep_analysis(self, task_id: str, run_id: str, analysis: Mapping[str, Any]) -> None:
+        self.names.append(task_id)
+
+
 async def test_the_task_type_gives_the_scripts_document() -> None:
     model = ScriptedModel("a", "b", "c")
     cpu = Cpu()
-    handlers = EvaluationHandlers(lambda name: model, cpu, deadline_sec=5, now=Clock())
+    kept = Kept()
+    handlers = EvaluationHandlers(lambda name: model, cpu, kept, deadline_sec=5, now=Clock())
     types = handlers.task_types()
     result = (await types["probe"].handle(task("probe", PROBE))).result
     assert result["success"] is True
@@ -270,6 +286,7 @@ async def test_the_task_type_gives_the_scripts_document() -> None:
     assert health["health"]["packages"]["orjson"]
     analysis = (await types["analyze_basic"].handle(task("analyze_basic", {"runId": "r", "transcripts": []}))).result
     assert analysis["success"] is True
+    assert kept.names == ["probe-1", "analyze_basic-1"]
     cpu.close()
 
 

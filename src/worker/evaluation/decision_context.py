@@ -17,6 +17,7 @@ from .decision_vocabulary import (
     IFS,
     JUDGED_BY,
     LABEL_WORDS,
+    LEGEND,
     LIMITS,
     NEGATIONS,
     NOT_NEGATING,
@@ -129,13 +130,18 @@ def is_denied(clause: Clause, index: int) -> bool:
         if word in SET_AGAINST and (index - at <= 3 or at == 0) and not _own_statement(tokens, at + 1, index):
             if word != "rather" or following == "than":
                 holds = True
-        elif _negates(word) and following not in NOT_NEGATING and following != ",":
+        elif _negates(word) and following not in NOT_NEGATING and following != "," and not _named(tokens, at):
             holds = word != "no" or tokens[at + 1].text != ","
         elif holds and word in FIRST_PERSON and not _doubted(tokens, at):
             holds = False  # a new statement begins: "Rather than 4, my rating is 3"
-        elif tokens[at].kind in (Kind.NUMBER, Kind.RANGE) and tokens[at + 1].text == "," and index - at > 1:
+        elif tokens[at].kind in (Kind.NUMBER, Kind.RANGE) and tokens[at + 1].text in (",", ":") and index - at > 1:
             holds = False
     return holds or _rejected_after(tokens, index)
+
+
+def _named(tokens: list[Token], at: int) -> bool:
+    """Is the word the name of an end of the scale: `1 = never`, `1 being not at all`?"""
+    return text_at(tokens, at - 1) in LEGEND
 
 
 def _doubted(tokens: list[Token], at: int) -> bool:
@@ -153,6 +159,12 @@ def _rejected_after(tokens: list[Token], index: int) -> bool:
     following = [token.text for token in tokens[index + 1 : index + 1 + AFTER]]
     if not following or following[0] not in JUDGED_BY:
         return False
+    if (
+        following[0] in ("would", "might")
+        and text_at(tokens, index - 1) == "of"
+        and not {"my", "i", "me"} & {*following}
+    ):
+        return text_at(tokens, index - 3) in ("a", "any")  # a rating of 5 would ignore the harm
     return _negates(following[0]) or any(word in REJECTS or _negates(word) for word in following[1:5])
 
 
@@ -160,14 +172,29 @@ def is_unreal(clause: Clause, index: int) -> bool:
     """Somebody else's view, what was thought before, what would be so in another case."""
     tokens = clause.tokens
     words = {token.text for token in tokens}
-    left = {token.text for token in tokens[:index]}
-    thought = any(_was_thought(tokens, at) for at in range(index))
+    now = _since_now(tokens, index)
+    left = {token.text for token in tokens[now:index]}
+    thought = any(_was_thought(tokens, at) for at in range(now, index))
     if (thought or left & PAST) and not tokens[index].moved:
         return True
-    if words & IFS and words & UNREAL and not words & FORCED and not _asked_to(words) and "even" not in words:
+    if (
+        (words & IFS or tokens[0].text in ("were", "had"))
+        and words & UNREAL
+        and not words & FORCED
+        and not _asked_to(words)
+        and "even" not in words
+    ):
         return True
     verb = verb_before(tokens, index)
     return verb is not None and not is_first_person(clause, verb)
+
+
+def _since_now(tokens: list[Token], index: int) -> int:
+    """Where the present begins: after `now`, unless it ends the past (`until now`)."""
+    return max(
+        (at for at in range(index) if tokens[at].text == "now" and text_at(tokens, at - 1) not in ("until", "till")),
+        default=0,
+    )
 
 
 def _was_thought(tokens: list[Token], at: int) -> bool:

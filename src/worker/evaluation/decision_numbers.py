@@ -146,7 +146,7 @@ def _join(first: Token, last: Token, tokens: list[Token], index: int) -> None:
 
 
 def _legends(tokens: list[Token]) -> list[Token]:
-    """`1 = never, 5 = always`, `from 1 (A) to 5 (B)`: parts of the scale, not decisions."""
+    """`1 = never, 5 = always`, `from 1 (A) to 5 (B)`, `1 (A) to 5 (B)`: parts of the scale, not decisions."""
     named = [
         index for index, token in enumerate(tokens) if token.kind is Kind.NUMBER and _text(tokens, index + 1) in LEGEND
     ]
@@ -158,7 +158,7 @@ def _legends(tokens: list[Token]) -> list[Token]:
         if (
             token.kind is Kind.NUMBER
             and token.value in (0.0, 1.0)
-            and _text(tokens, index - 1) in ("from", "von", "de")
+            and (_text(tokens, index - 1) in ("from", "von", "de") or _text(tokens, index + 1) == "(")
         ):
             _far_end(tokens, index)
     return tokens

@@ -88,7 +88,8 @@ def _plain_one(tokens: list[Token], index: int) -> bool:
     """The word `one` is mostly no number: only right after `rating:`, `is`, `a` and at the end of what is said."""
     after = token_at(tokens, index + 1)
     return tokens[index].of_five or (
-        led_by(tokens, index) in (":", "=", "is", "a", "of", "uno", "") and (after is None or after.kind is Kind.MARK)
+        led_by(tokens, index) in (":", "=", "is", "a", "of", "uno", "say", "")
+        and (after is None or after.kind is Kind.MARK)
     )
 
 

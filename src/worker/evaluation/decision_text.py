@@ -20,6 +20,7 @@ _LIST_ITEM: Final = re.compile(r"[ \t]*(?:[-+][ \t]+)?\(?(\d{1,2})[ \t]*([.):=]|
 _BULLET: Final = re.compile(r"[ \t]*(?:[-+•·>#]+[ \t]+)*")
 _MARKS: Final = str.maketrans({"*": "", "_": " ", "`": "", "\ufe0f": "", "\u20e3": "", "’": "'", "‘": "'", "“": '"'})
 _ARROWS: Final = re.compile(r"[-=]+>")
+_DOTS: Final = re.compile(r"(?<=\d)(?:\.{2,3}|…)(?=\d)")
 _DASHES: Final = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
 _ENDS: Final = frozenset(".!?;。！？")
 
@@ -84,7 +85,7 @@ def plain_words(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """One form for all digits, dashes, quotes and emphasis; no accents, no struck-out text."""
-    text = _ARROWS.sub(" → ", _STRUCK.sub(" ", text))
+    text = _DOTS.sub("-", _ARROWS.sub(" → ", _STRUCK.sub(" ", text)))
     if text.isascii():
         return text.translate(_MARKS)
     out: list[str] = []

@@ -8,7 +8,9 @@ repository's root on `sys.path`, PYTHONPATH is not needed.
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -25,10 +27,14 @@ NEEDS = {
 """What each script cannot do without. health_check reports on it, so it only looks for a better Python."""
 _MARK = "WORKER_SCRIPT_PYTHON"
 """Set for the second Python, so that there is never a third."""
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(name: str) -> NoReturn:
     """Run one of the scripts; ends the process with 0 and one JSON document on standard output."""
+    for number in _STOPS:  # imports take a while; `protocol` listens in its own way as soon as it is there
+        signal.signal(number, _stopped)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)  # held back since the Python before this one
     try:
         lacking = _lacking(name)
         if lacking:
@@ -66,6 +72,7 @@ def _go_on_elsewhere() -> None:
     if same or os.environ.get(_MARK) or not os.access(python, os.X_OK):
         return
     os.environ[_MARK] = python
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # who asks meanwhile is answered by the next Python
     os.execv(python, [python, *sys.argv])  # noqa: S606 - our own interpreter with the very words we were started with
 
 
@@ -76,6 +83,15 @@ def _refuse(problem: str) -> NoReturn:
         "retryable": False,
         "details": f"or `pip install -r requirements.txt` with Python 3.11 or later; this is {sys.executable}",
     }
-    os.write(1, (json.dumps({"success": False, "error": error}) + "\n").encode("ascii"))
-    sys.stdout.flush()
+    _say(error)
+
+
+def _stopped(*_: object) -> None:
+    _say({"message": "The worker was asked to stop before it began", "code": "TIMEOUT", "retryable": True})
+
+
+def _say(error: "dict[str, object]") -> NoReturn:
+    """The one document, and the end. Nobody can be told that standard output is closed."""
+    with suppress(OSError):
+        os.write(1, (json.dumps({"success": False, "error": error}) + "\n").encode("ascii"))
     os._exit(0)

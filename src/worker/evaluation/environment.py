@@ -31,8 +31,12 @@ _LONGEST_SEC: Final = 86_400.0
 
 
 def read_environment(directory: Path | None = None) -> dict[str, str]:
-    """All variables; those of the process win over those of `.env`."""
-    file = (directory or Path.cwd()) / ".env"
+    """All variables; those of the process win over those of `.env`.
+
+    Raises:
+        ConfigError: there is a `.env` that cannot be read.
+    """
+    file = (directory or Path()) / ".env"  # relative: a working directory may have been removed
     found: dict[str, str] = {}
     if file.is_file():
         try:
@@ -41,7 +45,10 @@ def read_environment(directory: Path | None = None) -> dict[str, str]:
             raise ConfigError(
                 ".env is there but python-dotenv is not installed: run `python -m pip install python-dotenv`"
             ) from error
-        found = {name: value for name, value in dotenv_values(file).items() if value is not None}
+        try:
+            found = {name: value for name, value in dotenv_values(file).items() if value is not None}
+        except (OSError, ValueError) as error:  # no right to read it, or no text
+            raise ConfigError(f".env of the working directory cannot be read: {type(error).__name__}") from error
     return found | dict(os.environ)
 
 

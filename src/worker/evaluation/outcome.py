@@ -42,7 +42,9 @@ def error_object(error: BaseException) -> dict[str, Any]:
         retryable = error.retryable or code == ErrorCode.UNKNOWN
         return _object(error.message, code, retryable=retryable, details=details_of(error))
     # The text of an exception nobody expected may hold anything, prompts and keys included.
-    return _object(_FAILED, ErrorCode.UNKNOWN, retryable=True, details=type(error).__name__)
+    name = type(error).__name__
+    permanent = any(word in name.lower() for word in PERMANENT_WORDS)  # `ValidationError` as a text would be searched
+    return _object(_FAILED, ErrorCode.UNKNOWN, retryable=True, details="an exception" if permanent else name)
 
 
 def missing_package(name: str) -> dict[str, Any]:

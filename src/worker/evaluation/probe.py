@@ -13,8 +13,9 @@ from typing import Any
 
 from ..errors import WorkerError
 from ..llm.errors import Kind, LLMError
-from ..llm.exchange import Purpose, Reply, Request, Stop
-from .model import Model, Models
+from ..llm.exchange import Purpose, Reply, Request, Stop, Target
+from ..llm.providers import PROVIDERS
+from .model import Model, Models, WithoutTemperature
 from .outcome import details_of
 from .plan import Plan, Question
 from .transcript import Conversation
@@ -55,7 +56,7 @@ async def run_probe(
     Raises:
         ProbeFailed: a turn failed, or answered nothing.
     """
-    conversation = Conversation(plan.model_id, now(), plan.prices, warnings=list(plan.warnings))
+    conversation = Conversation(plan.model_id, now(), plan.prices, plan.temperature, warnings=list(plan.warnings))
     started(lambda: _paid(conversation, now()))
     purpose = Purpose("probe", task_id=task_id)
     temperature = plan.temperature
@@ -66,7 +67,7 @@ async def run_probe(
             reply, temperature = await _ask(models(plan.model_id), request, deadline, purpose)
         except WorkerError as error:
             raise ProbeFailed(error, _failed(conversation, number, question, error, now())) from error
-        sent = temperature is not None or plan.temperature is None
+        sent = temperature is not None and _takes_temperature(reply.target)
         turn = conversation.add(question, reply, messages, temperature_sent=sent)
         if turn.text:
             continue
@@ -83,11 +84,18 @@ async def run_probe(
 async def _ask(model: Model, request: Request, deadline: float, purpose: Purpose) -> tuple[Reply, float | None]:
     """The reply, and the temperature that the model accepts."""
     try:
-        return await model.ask(request, deadline=deadline, purpose=purpose), request.temperature
+        reply = await model.ask(request, deadline=deadline, purpose=purpose)
+        return reply, None if isinstance(reply, WithoutTemperature) else request.temperature
     except LLMError as error:
         if error.rejected_parameter != "temperature" or request.temperature is None:
             raise
     return await model.ask(replace(request, temperature=None), deadline=deadline, purpose=purpose), None
+
+
+def _takes_temperature(target: Target) -> bool:
+    """To some models the LLM layer sends none, whatever the request says."""
+    row = PROVIDERS.get(target.provider)
+    return row is None or row.takes_temperature(target.model)
 
 
 def _empty(model_id: str, question: Question, reply: Reply) -> LLMError:

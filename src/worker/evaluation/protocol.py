@@ -142,19 +142,22 @@ class Channel:
             log.error("the result is no strict JSON", error=type(error).__name__)
             text = json.dumps({"success": False, "error": error_object(error)})
         data = memoryview(f"{text}\n".encode("ascii"))
-        with contextlib.suppress(BrokenPipeError):  # nobody reads any more: nobody can be told
+        try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
+        except OSError as error:  # nobody reads any more, or the disk is full: the log is all that is left
+            log.error("the answer could not be written", error=type(error).__name__)
         return True
 
 
 def main(name: str, script: Script, arguments: tuple[str, ...] = ()) -> NoReturn:
     """Run a script as a process: read, answer, end with 0. Never returns."""
     started = time.monotonic()
+    _fill_standard()
+    woken = _listen()  # before the next line, after which the door's own answer would not reach the caller
     channel = Channel(_own_standard_output())
     warnings.simplefilter("ignore")  # libraries' advice to developers; some quotes the values it is about
     context = Context({}, started + DEFAULT_TIMEOUT_SEC, arguments, exits=True)
-    woken = _listen()
     document: dict[str, Any]
     try:
         context.environ = read_environment()
@@ -181,13 +184,17 @@ def _log_end(name: str, document: Mapping[str, Any], seconds: float) -> None:
         get_logger(name).info("done", **fields)
 
 
-def _own_standard_output() -> int:
-    """A private copy of standard output; whatever else is written to it from here on goes to standard error."""
-    for descriptor in (0, 1, 2):  # a descriptor that was closed by the caller must not become somebody's socket
+def _fill_standard() -> None:
+    """A descriptor that was closed by the caller must not become somebody's socket or pipe."""
+    for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+
+
+def _own_standard_output() -> int:
+    """A private copy of standard output; whatever else is written to it from here on goes to standard error."""
     own = os.dup(1)
     os.dup2(2, 1)
     return own

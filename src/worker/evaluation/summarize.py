@@ -22,7 +22,7 @@ from .validation import InvalidInput, optional_text, require_fields, require_lis
 
 REQUIRED: Final = ("transcriptId", "transcriptContent")
 DEFAULT_MODEL: Final = "anthropic:claude-sonnet-4-20250514"
-PARSER_VERSION: Final = "1.0.0"
+PARSER_VERSION: Final = "1.0.1"
 """Of the decision code's rules, told with every code: codes of different rules are not to be mixed unknowingly."""
 MOST_WORDS: Final = 50
 _MOST_CHARS: Final = 500

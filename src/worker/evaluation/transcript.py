@@ -10,6 +10,7 @@ from ..llm.exchange import Message, Reply, Role, Stop, Usage
 from ..times import iso
 from .compat.cost import ModelCost, create_cost_snapshot, estimate_tokens
 from .plan import Question
+from .redaction import without_surrogates
 
 _TOKENS_PER_MESSAGE: Final = 4
 """What chat formats add around each message; OpenAI's cookbook counts three to four."""
@@ -62,6 +63,8 @@ class Conversation:
     requested: str
     started_at: datetime
     prices: ModelCost | None
+    temperature: float | None = None
+    """The one asked for; None: the model's own."""
     turns: list[Turn] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -73,7 +76,8 @@ class Conversation:
         return (*out, Message(Role.USER, prompt))
 
     def add(self, question: Question, reply: Reply, messages: tuple[Message, ...], *, temperature_sent: bool) -> Turn:
-        text = reply.text or (reply.refusal or "").strip()
+        # Half a surrogate pair can be sent to nobody: it would fail every later turn.
+        text = without_surrogates(reply.text or (reply.refusal or "").strip())
         usage = reply.usage or _estimate(messages, text)
         turn = Turn(len(self.turns) + 1, question, reply, text, usage, temperature_sent)
         self.turns.append(turn)
@@ -109,8 +113,7 @@ class Conversation:
             out["costSnapshot"] = snapshot.to_dict() | {"tokensEstimated": total.estimated}
         return out
 
-    @staticmethod
-    def _remarks(turns: list[Turn], served: list[str]) -> list[str]:
+    def _remarks(self, turns: list[Turn], served: list[str]) -> list[str]:
         out = []
         for turn in turns:
             marks = [name for name in ("truncated", "refused") if getattr(turn, name)]
@@ -120,7 +123,7 @@ class Conversation:
             out.append("the provider gave no token counts for every turn; missing ones are estimated")
         if len(set(served)) > 1:
             out.append(f"more than one model answered: {', '.join(dict.fromkeys(served))}")
-        if not all(turn.temperature_sent for turn in turns):
+        if self.temperature is not None and not all(turn.temperature_sent for turn in turns):
             out.append("the model does not take a temperature: it was not sent")
         return out
 

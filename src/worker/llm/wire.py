@@ -52,7 +52,7 @@ async def connect(row: Provider, *, model: str, api_key: str | None, base_url: s
     """
     target = Target(row.name, model)
     if row.key_needed and not api_key:
-        raise LLMError(Kind.NO_KEY, f"{row.key_variables[0]} is not set", target=target)
+        raise LLMError(Kind.NO_KEY, f"{' or '.join(row.key_variables)} is not set", target=target)
     url = row.server_url(base_url)
     failure: LLMError | None = None
     try:
