@@ -77,6 +77,7 @@ class Settings(LLMSettings):
     llm_calls_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 400
 
     consume_live_lists: bool = False
+    publish_summary: bool = True
     redis_queue_prefix: str = "queue:brand:"
     redis_result_prefix: str = "result:brand:"
     redis_failed_prefix: str = "failed:brand:"

@@ -38,25 +38,24 @@ from .queue_outputs import QueueOutputs
 from .queue_worker import QueueWorker
 from .redis_client import RedisClient
 from .retry_policy import RetryPolicy
+from .services.audience import AudienceService
 from .services.brands import BrandDirectory
 from .services.duplicates import NearLinks
 from .services.evaluations import Evaluations
 from .services.insight import InsightService
 from .services.insight_metrics import InsightMetrics
 from .services.insight_publisher import InsightPublisher
+from .services.insight_queue import QueueSizes
 from .services.insight_store import InsightStore, insight_indexes
 from .services.mentions import MentionService
 from .services.students import StudentService, StudentStore
 from .services.tiers import Tiers
 from .standby import Standby
 from .storage import Storage
-from .times import to_ms
 
 log = get_logger(__name__)
 
 _PREPARE_AGAIN_SEC: Final = 2.0
-_CAUGHT_UP_MS: Final = 600_000
-"""Mentions that wait ten minutes are far within the hour in which late ones are still judged."""
 
 
 def utc_now() -> datetime:
@@ -123,6 +122,7 @@ class Runtime:
             near=NearLinks.build(self.redis, self.cpu, settings),
             insight=self.insight,
         )
+        self.audience = AudienceService(self.storage, brands, self.cpu, clock=clock, live=settings.consume_live_lists)
         self.evaluations = Evaluations(self.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
         self.handlers = self._handlers()
         processor = Processor(
@@ -191,14 +191,10 @@ class Runtime:
             self.cpu,
             metrics,
             clock=self._clock,
-            caught_up=self._caught_up,
+            queue=QueueSizes(
+                self.queue.depth, clock=self._clock, active=lambda: self.standby is None or self.standby.active
+            ),
         )
-
-    async def _caught_up(self) -> bool:
-        """Whether the queue holds nothing old: what a brand's silence may be judged on."""
-        depth = await self.queue.depth()
-        oldest = [ms for ms in depth.oldest_ms.values() if ms is not None]
-        return not oldest or to_ms(self._clock()) - min(oldest) < _CAUGHT_UP_MS
 
     def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
         return LeaseKeeper(
@@ -213,7 +209,12 @@ class Runtime:
 
     def _handlers(self) -> Registry:
         settings = self.settings
-        analyze = AnalyzeMentions(self.mentions, settings.platform_keys, results_max=settings.chunk_results_max)
+        analyze = AnalyzeMentions(
+            self.mentions,
+            settings.platform_keys,
+            results_max=settings.chunk_results_max,
+            audience=self.audience,
+        )
         evaluation = EvaluationHandlers(
             models_of(self.llm), self.cpu, self.evaluations, deadline_sec=deadline_sec(settings), now=self._clock
         )

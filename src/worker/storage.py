@@ -36,6 +36,10 @@ Document = dict[str, Any]
 MENTIONS: Final = "mentions"
 PROCESSED_CHUNKS: Final = "processed_chunks"
 LLM_CALLS: Final = "llm_calls"
+LEADS: Final = "leads"
+
+_LEADS_KEPT_SEC: Final = 400 * 86_400
+"""A year of leads can be compared with the one before it."""
 
 _CALL_TIMEOUT_SEC: Final = 15.0
 """Longest one database call may take; a bulk of 200 upserts takes 0.1 s on a laptop."""
@@ -110,7 +114,16 @@ class Storage:
             MENTIONS: [
                 IndexModel(
                     [("brand", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="by_brand_time"
-                )
+                ),
+                IndexModel(
+                    [("brand", ASCENDING), ("competitor", ASCENDING), ("created_at", DESCENDING)],
+                    name="by_competitor",
+                    partialFilterExpression={"competitor": {"$gt": ""}},
+                ),
+            ],
+            LEADS: [
+                IndexModel([("brand", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="by_brand_time"),
+                IndexModel([("written_at", ASCENDING)], name="expiry", expireAfterSeconds=_LEADS_KEPT_SEC),
             ],
             PROCESSED_CHUNKS: [
                 IndexModel([("first_seen", ASCENDING)], name="expiry", expireAfterSeconds=ttl),

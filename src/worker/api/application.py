@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from . import analyses, brands, dead_letters, llm, problems, system, tasks
+from . import analyses, audience, brands, dead_letters, insight, llm, problems, system, tasks
 from .context import ApiContext
 from .guard import Guard
 
@@ -19,6 +19,6 @@ def create_application(context: ApiContext, *, api_key: str | None, max_body_byt
     )
     app.state.context = context
     problems.install(app)
-    for module in (system, tasks, dead_letters, brands, llm, analyses):
+    for module in (system, tasks, dead_letters, brands, audience, insight, llm, analyses):
         app.include_router(module.router)
     return app

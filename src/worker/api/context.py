@@ -14,6 +14,7 @@ from ..llm.view import LLMView
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
 from ..services.evaluations import Evaluations
+from ..services.insight_store import InsightStore
 from ..services.mentions import MentionService
 from ..standby import Standby
 from ..storage import Storage
@@ -34,6 +35,7 @@ class ApiContext:
     worker_state: Callable[[], str]
     standby: Standby | None = None
     llm: LLMView | None = None
+    insight: InsightStore | None = None
 
 
 def context(request: Request) -> ApiContext:

@@ -10,6 +10,7 @@ from ..keys import PlatformKeys
 from ..models import Chunk, Rejected, Task
 from ..pipeline.intake import parse_chunk
 from ..queue_commands import Command
+from ..services.audience import AudienceService
 from ..services.mentions import MentionService
 from ..tasks import slug_of
 from . import HandlerResult, RejectedItem
@@ -19,12 +20,21 @@ _RESULTS_KEPT_SEC: Final = 7 * 86_400
 
 
 class AnalyzeMentions:
-    """Publishes one chunk result for the orchestrator when the chunk held anything new."""
+    """Publishes one chunk result for the orchestrator, and its new mentions, when the chunk held anything new."""
 
-    def __init__(self, service: MentionService, keys: PlatformKeys, *, results_max: int) -> None:
+    def __init__(
+        self,
+        service: MentionService,
+        keys: PlatformKeys,
+        *,
+        results_max: int,
+        audience: AudienceService | None = None,
+    ) -> None:
+        """`audience` publishes the mentions themselves; without it only the result is."""
         self._service = service
         self._keys = keys
         self._results_max = results_max
+        self._audience = audience
 
     def check(self, task: Task) -> None:
         _chunk(task)
@@ -43,6 +53,8 @@ class AnalyzeMentions:
                 ("LTRIM", key, -self._results_max, -1),
                 ("EXPIRE", key, _RESULTS_KEPT_SEC),
             )
+        if self._audience is not None:
+            outputs += await self._audience.outputs(chunk.brand, outcome.own, keywords=chunk.keywords)
         rejected = () if outcome.again else tuple(_rejected(chunk, bad) for bad in outcome.rejected)
         return HandlerResult(dict(outcome.counts), outputs, rejected)
 

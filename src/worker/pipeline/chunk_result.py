@@ -24,6 +24,7 @@ def chunk_result(
     verdicts: Sequence[Mapping[str, Any]],
     processed_at: datetime,
     metrics: Mapping[str, float],
+    spike_detected: bool = False,
 ) -> dict[str, Any]:
     """One result for the stored mentions of a chunk (their documents).
 
@@ -44,7 +45,7 @@ def chunk_result(
         "clusters": [],
         "topics": topics,
         "summary": _summary(verdicts, topics),
-        "spikeDetected": False,
+        "spikeDetected": spike_detected,
         "meta": {"metrics": dict(metrics), "mentionCount": len(verdicts)},
     }
 

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from ..errors import StorageUnavailable
 from ..pipeline.brand_state import BrandState
+from ..pipeline.contribution import Contribution
+from ..pipeline.fold_order import Waits
 from ..spike_detector import BUCKET_MS
 from ..storage import PROCESSED_CHUNKS, Document, Storage, StorageRefused, call
-from ..times import from_ms, iso_ms
+from ..times import from_ms, iso_ms, to_ms
 
 BRAND_STATE: Final = "brand_state"
 VOLUME: Final = "volume"
@@ -31,9 +34,12 @@ POSTS: Final = "posts"
 
 _KEPT_SEC: Final = 400 * 86_400
 """Of volume, spikes and crises after they were written: a year can be compared with the one before it."""
+_BULK: Final = 500
+"""Upserts per call: a replay's version may add to thousands of buckets, and each call has a deadline."""
 _DUPLICATE_KEY: Final = 11000
 _JOURNALED: Final = WriteConcern(w="majority", j=True)
 """What decides whether something counts again must not be taken back by a crash or a new primary."""
+_SPAN: Final = ("first_ms", "last_ms")
 _TOLD: Final = ("timestamp", "severity", "riskScore", "triggeredReasons", "reasons")
 """Fields of an event that are kept of each of its revisions."""
 
@@ -56,15 +62,19 @@ class NumberedPage:
     following: tuple[int, str] | None
 
 
-def indexes(posts_ttl_days: int) -> dict[str, list[IndexModel]]:
-    """What `InsightStore.ensure_indexes` creates."""
+def insight_indexes(posts_ttl_days: int) -> dict[str, list[IndexModel]]:
+    """Of all collections above, and for what waits in `processed_chunks`; posts go when chunks do."""
     kept = {"expireAfterSeconds": _KEPT_SEC}
     by_time = IndexModel([("brand", ASCENDING), ("ms", DESCENDING), ("_id", DESCENDING)], name="by_brand_time")
     expiry = IndexModel([("written_at", ASCENDING)], name="expiry", **kept)
     return {
         PROCESSED_CHUNKS: [
             # Folded chunks leave the field, and the index with it: it holds what waits and nothing else.
-            IndexModel([("insight.waiting", ASCENDING), ("first_seen", ASCENDING)], name="insight_waiting", sparse=True)
+            IndexModel(
+                [("insight.waiting", ASCENDING), ("first_seen", ASCENDING), ("_id", ASCENDING)],
+                name="insight_waiting",
+                partialFilterExpression={"insight.waiting": {"$exists": True}},
+            )
         ],
         BRAND_STATE: [IndexModel([("advance_ms", ASCENDING)], name="by_advance")],
         VOLUME: [by_time, expiry],
@@ -94,7 +104,7 @@ class InsightStore:
             missing = [key for key in wanted if key not in known]
             if missing:
                 operations = [InsertOne({"_id": key, "owner": owner, "at": now}) for key in missing]
-                await _written_once(collection.bulk_write(operations, ordered=False))
+                await _write_once(collection, operations)
                 found = await collection.find({"_id": {"$in": missing}}).to_list(None)
                 known |= {one["_id"]: one["owner"] for one in found}
         return {key for key, first in known.items() if first == owner}
@@ -113,12 +123,24 @@ class InsightStore:
         found = [Waiting(row["_id"], row["chunks"], row["oldest"]) for row in rows]
         return sorted(found, key=lambda one: one.oldest)
 
-    async def contributions(self, brand: str, limit: int) -> list[Document]:
-        """Chunks of a brand whose contributions wait, oldest first."""
-        fields = {"chunk_id": 1, "first_seen": 1, "insight": 1, "result.summary": 1, "result.clusters": 1}
-        async with call("read contributions"):
+    async def waiting_chunks(self, brand: str, limit: int) -> list[Waits]:
+        """Chunks of a brand whose contributions wait, those that were processed first before the others."""
+        fields = {"first_seen": 1, "insight.first_ms": 1, "insight.last_ms": 1}
+        async with call("find contributions"):
             cursor = self._storage.collection(PROCESSED_CHUNKS).find({"insight.waiting": brand}, fields)
-            found: list[Document] = await cursor.sort([("first_seen", ASCENDING), ("_id", ASCENDING)]).to_list(limit)
+            found = await cursor.sort([("first_seen", ASCENDING), ("_id", ASCENDING)]).to_list(limit)
+        return [
+            Waits(one["_id"], to_ms(one["first_seen"]), *(one["insight"].get(name) or 0 for name in _SPAN))
+            for one in found
+        ]
+
+    async def contributions(self, keys: Sequence[str]) -> list[Document]:
+        """Those of the chunks that still wait, with their contributions; in the order of their keys."""
+        fields = {"chunk_id": 1, "first_seen": 1, "insight": 1, "result.summary": 1, "result.clusters": 1}
+        query = {"_id": {"$in": list(keys)}, "insight.waiting": {"$exists": True}}
+        async with call("read contributions"):
+            cursor = self._storage.collection(PROCESSED_CHUNKS).find(query, fields)
+            found: list[Document] = await cursor.sort("_id", ASCENDING).to_list(None)
         return found
 
     async def mark_folded(self, keys: Sequence[str], *, problem: str | None = None) -> None:
@@ -166,7 +188,7 @@ class InsightStore:
 
     async def states(self, *, limit: int, after: str | None) -> list[Document]:
         """Brands in the order of their slugs, with the fields of an overview; one more than `limit` if there is."""
-        fields = {"totals.stored": 1, "chunks": 1, "as_of_ms": 1, "updated_ms": 1, "crisis.state": 1, "shown": 1}
+        fields = {"totals.stored": 1, "as_of_ms": 1, "updated_ms": 1, "overview": 1}
         query: Document = {"_id": {"$gt": after}} if after is not None else {}
         async with call("list brands"):
             cursor = self._storage.collection(BRAND_STATE).find(query, fields).sort("_id", ASCENDING)
@@ -190,16 +212,26 @@ class InsightStore:
             _guarded(one["id"], fold, {"$set": {**one, "ms": one["bucketMs"], "written_at": now}})
             for one in outbox.spikes
         ]
-        for name, operations in ((VOLUME, volume), (SPIKES, spikes), (CRISIS_EVENTS, _crises(outbox.crises, fold, now))):
-            if operations:
-                collection = self._storage.collection(name).with_options(write_concern=_JOURNALED)
+        for name, operations in (
+            (VOLUME, volume),
+            (SPIKES, spikes),
+            (CRISIS_EVENTS, _crises(outbox.crises, fold, now)),
+        ):
+            collection = self._storage.collection(name).with_options(write_concern=_JOURNALED)
+            for start in range(0, len(operations), _BULK):
                 async with call(f"store {name}"):
-                    await _written_once(collection.bulk_write(operations, ordered=False))
+                    await _write_once(collection, operations[start : start + _BULK])
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     async def page(
-        self, name: str, brand: str, *, limit: int, before: tuple[int, str] | None, query: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        brand: str,
+        *,
+        limit: int,
+        before: tuple[int, str] | None,
+        query: Mapping[str, Any] | None = None,
     ) -> NumberedPage:
         """A brand's documents of a collection, newest first."""
         wanted: Document = {"brand": brand, **(query or {})}
@@ -215,8 +247,13 @@ class InsightStore:
         return NumberedPage(items, (items[-1]["ms"], items[-1]["_id"]) if more else None)
 
 
+def waiting_fields(brand: str, sums: Contribution) -> Document:
+    """The field `insight` of a chunk's document while its contribution waits."""
+    return {"waiting": brand, "first_ms": sums.first_ms, "last_ms": sums.last_ms, "sums": sums.to_dict()}
+
+
 def _guarded(key: str, fold: int, change: Document) -> UpdateOne:
-    """An upsert that is done once per version: the second time its filter fits nothing, and inserting is a duplicate."""
+    """An upsert that is done once per version: again, its filter fits nothing, and inserting is a duplicate."""
     change["$set"] = {**change["$set"], "fold": fold}
     return UpdateOne({"_id": key, "fold": {"$lt": fold}}, change, upsert=True)
 
@@ -242,10 +279,10 @@ def _opened_ms(event: Document) -> int:
     return round((when - from_ms(0)).total_seconds() * 1000)
 
 
-async def _written_once(write: Any) -> None:
-    """Await a bulk; duplicates of keys mean that somebody has written the same before."""
+async def _write_once(collection: AsyncIOMotorCollection[Document], operations: Sequence[Any]) -> None:
+    """A bulk in which duplicates of keys mean that somebody has written the same before."""
     try:
-        await write
+        await collection.bulk_write(operations, ordered=False)
     except BulkWriteError as error:
         problems = [bad for bad in error.details.get("writeErrors", []) if bad.get("code") != _DUPLICATE_KEY]
         if problems:

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from ..analyzer import BrandTerms
 from ..cpu import Cpu
 from ..metrics import Metrics
-from ..models import Analysed, Chunk, Mention, Rejected
+from ..models import Analysed, Chunk, Mention, Rejected, Sentiment
 from ..pipeline.chunk_result import chunk_result, tallies
 from ..pipeline.documents import mention_key, public_analysed, to_document
 from ..pipeline.intake import chunk_key
@@ -25,6 +26,7 @@ from ..pipeline.normalize import Normalised, normalise
 from ..storage import Document, Storage
 from .brands import BrandDirectory
 from .duplicates import NearLinks, links_within
+from .posts import Insight, Repeated
 from .tiers import Tiers
 
 _DUPLICATES_LISTED: Final = 500
@@ -54,6 +56,8 @@ class ChunkOutcome:
     repeats: tuple[Repeat, ...] = ()
     again: bool = False
     """The same chunk was processed by another task before: nothing of it is to be published again."""
+    own: tuple[Document, ...] = ()
+    """Stored mentions that this chunk owns and is to publish."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,10 @@ class _Sorted:
 
     own: list[Document]
     """Stored mentions that this chunk owns, in its order."""
+    brought: list[Mention]
+    """The same as the chunk brought them."""
     repeats: list[Repeat]
+    repeated: list[Repeated]
 
 
 class MentionService:
@@ -79,8 +86,10 @@ class MentionService:
         max_chars: int,
         tiers: Tiers,
         near: NearLinks | None = None,
+        insight: Insight | None = None,
     ) -> None:
-        """`near` links mentions across chunks; without it only those of equal canonical text are."""
+        """`near` links mentions across chunks; without it only those of equal canonical text are. `insight` adds chunks
+        to the picture of their brand; without it nobody does."""
         self._storage = storage
         self._brands = brands
         self._cpu = cpu
@@ -89,6 +98,7 @@ class MentionService:
         self._max_chars = max_chars
         self._near = near
         self._tiers = tiers
+        self._insight = insight
 
     async def analyse(self, chunk: Chunk) -> tuple[list[dict[str, Any]], tuple[Rejected, ...]]:
         """Verdicts without storing anything, in the chunk's order; repeats inside the chunk name their original."""
@@ -133,7 +143,8 @@ class MentionService:
             "analysis_time_ms": round((storing - analysing) * 1000, 2),
             "io_time_ms": round((time.perf_counter() - storing) * 1000, 2),
         }
-        return await self._conclude(chunk, key, task_id, normal, sorted_out, timings)
+        waiting = await self._contribution(sorted_out, terms, chunk.brand, owner=key, received_at=received_at)
+        return await self._conclude(chunk, key, task_id, normal, sorted_out, timings, waiting)
 
     # -- steps -------------------------------------------------------------------------------------------------
 
@@ -154,6 +165,21 @@ class MentionService:
         stored = await self._storage.mentions_by_key([document["_id"] for document in documents])
         return {document["content_hash"]: document for document in stored.values()}
 
+    async def _contribution(
+        self, sorted_out: _Sorted, terms: BrandTerms, brand: str, *, owner: str, received_at: datetime
+    ) -> Document:
+        """What the chunk adds to its brand, as it waits in the chunk's document."""
+        if self._insight is None:
+            return {}
+
+        async def moods(mentions: Sequence[Mention]) -> list[Sentiment]:
+            return await self._tiers.moods(mentions, terms)
+
+        owned = list(zip(sorted_out.brought, sorted_out.own, strict=True))
+        return await self._insight.contribution(
+            owned, sorted_out.repeated, moods, brand=brand, owner=owner, received_at=received_at
+        )
+
     async def _conclude(
         self,
         chunk: Chunk,
@@ -162,6 +188,7 @@ class MentionService:
         normal: Normalised,
         sorted_out: _Sorted,
         timings: Mapping[str, float],
+        waiting: Document,
     ) -> ChunkOutcome:
         now = self._clock()
         counts: dict[str, Any] = {
@@ -184,6 +211,7 @@ class MentionService:
                 verdicts=sorted_out.own,
                 processed_at=now,
                 metrics={**timings, "total_task_time_ms": round(sum(timings.values()), 2)},
+                spike_detected=self._insight is not None and await self._insight.spike_detected(chunk.brand),
             )
         record = await self._storage.save_chunk(
             key,
@@ -195,6 +223,7 @@ class MentionService:
                 "batch_id": chunk.batch_id,
                 "org_id": chunk.org_id,
                 "first_seen": now,
+                **waiting,
             },
             {
                 "last_seen": now,
@@ -205,8 +234,12 @@ class MentionService:
             },
         )
         again = record["task_id"] != task_id  # sent again by its producer: published by the first task
+        if self._insight is not None:
+            self._insight.signal(chunk.brand)
         self._count(counts, again)
-        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), tuple(sorted_out.repeats), again)
+        own = () if again else tuple(sorted_out.own)
+        repeats = tuple(sorted_out.repeats)
+        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), repeats, again, own)
 
     def _count(self, counts: Mapping[str, Any], again: bool) -> None:
         stored = 0 if again else counts["stored"]
@@ -235,13 +268,15 @@ def _sort(
     *,
     owner: str,
 ) -> _Sorted:
-    out = _Sorted([], [])
+    out = _Sorted([], [], [], [])
     for _, mention in normal.mentions:
         target = links.get(mention.content_hash)
         document = known[mention.content_hash] if target is None else None
         if document is not None and mention is firsts[mention.content_hash] and document["owner"] == owner:
             out.own.append(document)
+            out.brought.append(mention)
         else:
+            out.repeated.append(Repeated(mention, document))
             original = mention_key(mention.brand, target or mention.content_hash)
             out.repeats.append(
                 Repeat(mention.id, original, mention.created_at, mention.author, near=target is not None)
