@@ -99,10 +99,17 @@ class LLMSettings(BaseSettings):
     def _http(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value.strip())
+        value = value.strip()
+        parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError("must be a URL that starts with http:// or https://")
-        return value.strip()
+        if not parts.hostname or parts.query or parts.fragment or any(one.isspace() for one in value):
+            raise ValueError("must be the URL of a server: with a host, without blanks, query and fragment")
+        try:
+            parts.port  # noqa: B018 - reading it checks it
+        except ValueError:
+            raise ValueError("must be a URL whose port is a number up to 65535") from None
+        return value
 
     @field_validator(*(f"{name}_api_key" for name in (*PROVIDERS, "google") if name != "ollama"), mode="before")
     @classmethod

@@ -39,7 +39,7 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - inputs
 
 GRACE_SEC: Final = 1.0
-"""The executor ends a question by itself; whoever only waits for it gives up this much later."""
+"""The executor ends a question by itself; whoever asked it gives up this much later, whoever joined in time."""
 JOIN_AGAIN_SEC: Final = 1.0
 """With so much time left, a question whose shared call ran out of somebody else's time is asked again."""
 LONG_CHARS: Final = 8_000
@@ -129,7 +129,7 @@ class LLMAdapter:
             QueueUnavailable: a budget is set and Redis, which keeps it, does not answer.
         """
         request = await self._prepared(operation.render(inputs))
-        deadline = self._clock() + (deadline_sec or self._settings.llm_deadline_sec)
+        deadline = self._clock() + (self._settings.llm_deadline_sec if deadline_sec is None else deadline_sec)
         question = Question(
             request, self._required(), operation.purpose_for(brand, task_id), deadline, _structured(read)
         )
@@ -175,7 +175,7 @@ class LLMAdapter:
             joining = self._flights.under_way(key)
             left = question.deadline - self._clock()
             try:
-                async with asyncio.timeout(left + GRACE_SEC):
+                async with asyncio.timeout(max(0.0, left) if joining else left + GRACE_SEC):
                     answered, joined = await self._flights.do(key, call)
             except TimeoutError as error:
                 raise LLMError(Kind.TIMEOUT, "an equal question under way was not answered in time") from error

@@ -32,6 +32,10 @@ SHARE_OF_TIME: Final = 0.5
 leave room for the next."""
 GRACE_SEC: Final = 0.5
 """A line reports its own timeout first; this much later the loop stops waiting for it."""
+LONG_CHARS: Final = 20_000
+"""Estimating its tokens takes some 5 ms; ten times as much would hold the event loop far over its 20 ms."""
+CANCELLED: Final = "cancelled"
+"""Outcome of a request that nobody waited for to the end."""
 _NEVER_BILLED: Final = frozenset(Kind) - {Kind.TIMEOUT, Kind.UNKNOWN, Kind.MALFORMED, Kind.EMPTY, Kind.TRUNCATED}
 """Refused or never arrived. A request that timed out may be billed: what was set aside for it stays spent."""
 RESERVE_FACTOR: Final = 1.3
@@ -102,11 +106,13 @@ class Executor:
             waits = [(self._free_at(one)[0], index) for index, one in enumerate(open_ones)]
             earliest, index = min(waits)
             if earliest <= now:
-                return next(one for one in open_ones if self._free_at(one)[0] <= now)
+                free = [one for (at, _), one in zip(waits, open_ones, strict=True) if at <= now]
+                return next((one for one in free if one is progress.repairing), free[0])
             if earliest + WORTH_A_TRY_SEC > progress.question.deadline:
                 raise self._resting(progress, open_ones[index], earliest - now)
-            # A little later than the others that wait for the same moment.
-            await self._sleep((earliest - now) * (1.0 + self._rng.uniform(0.0, 0.1)))
+            # A little later than the others that wait for the same moment, but never too late.
+            slack = progress.question.deadline - WORTH_A_TRY_SEC - earliest
+            await self._sleep(earliest - now + self._rng.uniform(0.0, min(0.1 * (earliest - now), 0.5 * slack)))
 
     def _free_at(self, one: Candidate) -> tuple[float, str | None]:
         at, reason = self.health.available_at(one.target)
@@ -139,25 +145,26 @@ class Executor:
         try:
             if self._free_at(candidate)[0] > self._clock():
                 return None  # it began to rest while we waited for a place
-            return await self._send(progress, candidate, limit, turn_ends)
+            return await self._send(progress, candidate, limit, turn, turn_ends)
         finally:
             limit.leave()
 
     async def _send(
-        self, progress: Progress[T], candidate: Candidate, limit: AdaptiveLimit, turn_ends: float
+        self, progress: Progress[T], candidate: Candidate, limit: AdaptiveLimit, turn: float, turn_ends: float
     ) -> Answered[T] | None:
-        request, sent = progress.request, Sent(candidate.target, self._now(), self._clock())
-        self.health.begin(candidate.target)
+        request, sent = progress.request_for(candidate), Sent(candidate.target, self._now(), self._clock(), turn)
+        sent.trial = self.health.begin(candidate.target)
         try:
-            reply = sent.reply = await self._bounded(candidate.target, request, turn_ends)
-            sent.usage = reply.usage or self._estimated(request, reply)
+            reply = await self._bounded(sent, request, turn_ends)
             answer = progress.question.check(request, reply)
         except LLMError as error:
             failure, sent.usage = error, sent.usage or error.usage
         except Unfit as unfit:
             failure = self._unfit(progress, candidate, unfit)
-        except BaseException:
-            self.health.abandoned(candidate.target)
+        except BaseException as error:
+            self.health.abandoned(candidate.target, trial=sent.trial)
+            if sent.time_sec is not None:  # it was on its way and may be billed
+                self._note(progress, request, sent, _broken_off(candidate.target, error))
             raise
         else:
             self._note(progress, request, sent, None)
@@ -169,41 +176,53 @@ class Executor:
         self._after(progress, candidate, failure)
         return None
 
-    async def _bounded(self, target: Target, request: Request, turn_ends: float) -> Reply:
+    async def _bounded(self, sent: Sent, request: Request, turn_ends: float) -> Reply:
         """`_exchange` with an end: opening a line or asking Redis may hang too. The line itself ends first."""
         try:
             async with asyncio.timeout(max(0.0, turn_ends - self._clock()) + GRACE_SEC):
-                return await self._exchange(target, request, turn_ends)
+                return await self._exchange(sent, request, turn_ends)
         except TimeoutError as error:
-            raise LLMError(Kind.TIMEOUT, f"{target}: not even asked in time", target=target) from error
+            if sent.reply is not None:
+                return sent.reply  # only the books were slow; the budget makes the settlement later
+            what = "not even asked in time" if sent.time_sec is None else "its line does not end in time"
+            raise LLMError(Kind.TIMEOUT, f"{sent.target}: {what}", target=sent.target) from error
 
-    async def _exchange(self, target: Target, request: Request, turn_ends: float) -> Reply:
+    async def _exchange(self, sent: Sent, request: Request, turn_ends: float) -> Reply:
         """Open the line, take a turn and the money, send, settle."""
+        target = sent.target
         line = await self._lines.line(target)
-        estimate = int(self._tokens.count_messages(request.messages, target.model) * RESERVE_FACTOR)
+        estimate = int(await self._counted(request, target.model) * RESERVE_FACTOR)
         reserved = estimate + (request.max_tokens or 0)
         meter = self._meters(target.provider)
         turn = await meter.take(reserved, longest_sec=max(0.0, turn_ends - self._clock() - WORTH_A_TRY_SEC))
         if not turn.granted:
             message = f"{target}: our own rate limit is used up for {turn.wait_sec:.1f} s"
             raise LLMError(Kind.RESTING, message, target=target, retry_after_sec=turn.wait_sec)
-        if turn.wait_sec > 0:
-            await self._sleep(turn.wait_sec)
-        hold = await self._reserve(target, estimate, request.max_tokens)
-        used: Usage | None = None
-        billed = True
+        hold: Hold | None = None
+        billed = False
         try:
-            reply = await line.call(request, timeout_sec=max(0.0, turn_ends - self._clock()))
-            used = reply.usage or self._estimated(request, reply)
+            if turn.wait_sec > 0:
+                await self._sleep(turn.wait_sec)
+            hold = await self._reserve(target, estimate, request.max_tokens)
+            billed = True
+            sent.time_sec = max(0.0, turn_ends - self._clock())
+            sent.reply = reply = await line.call(request, timeout_sec=sent.time_sec)
+            sent.usage = reply.usage or self._estimated(request, reply)
             if reply.usage is not None:
                 self._tokens.observe(request.messages, target.model, reply.usage.input_tokens)
             return reply
         except LLMError as error:
-            used = error.usage
-            billed = error.kind not in _NEVER_BILLED
+            sent.usage = error.usage
+            billed = billed and error.kind not in _NEVER_BILLED
             raise
         finally:
-            await self._settle(target, meter, reserved, hold, used, billed=billed)
+            await self._settle(sent, meter, reserved, hold, billed=billed)
+
+    async def _counted(self, request: Request, model: str) -> int:
+        """Tokens of the prompt. A long one is counted in a thread; the counter remembers it for what follows."""
+        if sum(len(message.text) for message in request.messages) < LONG_CHARS:
+            return self._tokens.count_messages(request.messages, model)
+        return await asyncio.to_thread(self._tokens.count_messages, request.messages, model)
 
     async def _reserve(self, target: Target, input_tokens: int, max_tokens: int | None) -> Hold | None:
         if not self._budget.limited:
@@ -217,18 +236,19 @@ class Executor:
             )
         return await self._budget.reserve(most)
 
-    async def _settle(
-        self, target: Target, meter: Meter, reserved: int, hold: Hold | None, used: Usage | None, *, billed: bool
-    ) -> None:
+    async def _settle(self, sent: Sent, meter: Meter, reserved: int, hold: Hold | None, *, billed: bool) -> None:
+        """Money first: the budget remembers at once what it is told, whatever breaks this off."""
+        used = sent.usage
         cost: Decimal | None = None if billed else Decimal(0)
         if used is not None:
-            await meter.settle(reserved, used.input_tokens + used.output_tokens)
-            known = self._money.cost(target, used)
+            known = self._money.cost(sent.target, used)
             cost = known[0] if known else None
-        elif not billed:
-            await meter.settle(reserved, 0)
-        if hold is not None:
-            await self._budget.settle(hold, cost)
+        try:
+            if hold is not None:
+                await self._budget.settle(hold, cost)
+        finally:
+            if used is not None or not billed:
+                await meter.settle(reserved, used.input_tokens + used.output_tokens if used else 0)
 
     def _estimated(self, request: Request, reply: Reply) -> Usage:
         model = reply.target.model
@@ -240,7 +260,7 @@ class Executor:
     def _unfit(self, progress: Progress[T], candidate: Candidate, unfit: Unfit) -> LLMError:
         """An answer of the wrong form: the same target is asked once to mend it."""
         if not progress.mended:
-            progress.mended = True
+            progress.mended = progress.repair_due = True
             progress.repairing = candidate
             progress.request = unfit.mending.request
         return LLMError(Kind.MALFORMED, f"{candidate.target}: {unfit.mending.problem}", target=candidate.target)
@@ -255,7 +275,8 @@ class Executor:
                 one.done = True
             return
         if progress.repairing is candidate:
-            if error.kind is Kind.MALFORMED and failed == 0:
+            if progress.repair_due:
+                progress.repair_due = False
                 return  # the repair turn, at once
             progress.repairing, progress.request = None, progress.question.request  # whoever is next gets the question
         again = 0 if error.kind is Kind.MALFORMED and progress.mended else self._backoff.tries(error.kind)
@@ -277,10 +298,10 @@ class Executor:
         rule, target = RULES[error.kind], sent.target
         if sent.reply is not None:
             self.health.succeeded(target)  # it answered, however badly
-        elif rule.breaker:
-            self.health.failed(target)
+        elif rule.breaker and not (error.kind is Kind.TIMEOUT and error.status is None and sent.late):
+            self.health.failed(target, trial=sent.trial)
         else:
-            self.health.abandoned(target)
+            self.health.abandoned(target, trial=sent.trial)
         asked = error.retry_after_sec if error.kind is not Kind.RESTING else None
         seconds = rule.rest_sec if asked is None else asked
         if seconds > 0:
@@ -298,7 +319,7 @@ class Executor:
             purpose=progress.question.purpose,
             started_at=sent.started_at,
             seconds=round(self._clock() - sent.began, 4),
-            outcome="ok" if failure is None else failure.kind.value,
+            outcome="ok" if failure is None else _outcome(failure),
             status=200 if reply is not None else failure.status if failure is not None else None,
             usage=sent.usage,
             cost_usd=priced[0] if priced else None,
@@ -321,3 +342,13 @@ class Executor:
         if limit is None:
             limit = self._limits[provider] = AdaptiveLimit(self._max_concurrency, self._clock)
         return limit
+
+
+def _broken_off(target: Target, error: BaseException) -> LLMError:
+    failure = LLMError(Kind.UNKNOWN, f"{target}: broken off by {type(error).__name__}", target=target)
+    failure.__cause__ = error
+    return failure
+
+
+def _outcome(failure: LLMError) -> str:
+    return CANCELLED if isinstance(failure.__cause__, asyncio.CancelledError) else failure.kind.value

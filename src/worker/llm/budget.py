@@ -7,6 +7,7 @@ the task is tried again when Redis is back); what calls have cost meanwhile is r
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,7 +113,13 @@ class DailyBudget:
         await self._catch_up()
         hold = DayHold(uuid.uuid4().hex, self._now().date().isoformat(), _nano(usd))
         words = ("reserve", self._ms(), hold.id, hold.nano_usd, self._limit, self._hold_ms, KEEP_SEC * 1000)
-        granted, state = await self._run(hold.day, *words)
+        try:
+            granted, state = await self._run(hold.day, *words)
+        except (QueueUnavailable, asyncio.CancelledError):
+            # Redis may have set it aside although nobody heard so: given back with the next call.
+            if len(self._unsettled) < UNSETTLED_MAX:
+                self._unsettled[hold.id] = (hold, 0)
+            raise
         if not granted:
             raise LLMError(
                 Kind.BUDGET,

@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 FORMAT: Final = 1
 """Part of every key: raised when the stored form or the meaning of a reply changes."""
+PATIENCE_SEC: Final = 0.5
+"""Longest wait for Redis, a thousand times what it takes when it is well: this time is the question's, and an answer
+that is there must not be lost because it cannot be kept."""
 
 
 def cache_key(request: Request, targets: tuple[Target, ...], prompt_hash: str | None) -> str:
@@ -53,19 +56,26 @@ class ResponseCache:
         if self._redis is None:
             return None
         try:
-            raw = await self._redis.call("GET", _name(key))
-        except QueueUnavailable as error:
-            log.warning("the cache of answers does not answer", problem=error.message)
+            async with asyncio.timeout(PATIENCE_SEC):
+                raw = await self._redis.call("GET", _name(key))
+        except (QueueUnavailable, TimeoutError) as error:
+            log.warning("the cache of answers does not answer", problem=_problem(error))
             return None
         return _reply(raw) if raw is not None else None
 
     async def put(self, key: str, reply: Reply) -> None:
         if self._redis is None:
             return
+        document = strictjson.dumps(_document(reply))
         try:
-            await self._redis.call("SET", _name(key), strictjson.dumps(_document(reply)), "EX", self._ttl_sec)
-        except QueueUnavailable as error:
-            log.warning("an answer could not be kept", problem=error.message)
+            async with asyncio.timeout(PATIENCE_SEC):
+                await self._redis.call("SET", _name(key), document, "EX", self._ttl_sec)
+        except (QueueUnavailable, TimeoutError) as error:
+            log.warning("an answer could not be kept", problem=_problem(error))
+
+
+def _problem(error: QueueUnavailable | TimeoutError) -> str:
+    return error.message if isinstance(error, QueueUnavailable) else f"no answer in {PATIENCE_SEC} s"
 
 
 def _name(key: str) -> str:
@@ -87,18 +97,24 @@ def _document(reply: Reply) -> dict[str, Any]:
 def _reply(raw: bytes) -> Reply | None:
     try:
         one = strictjson.loads(raw)
-        tokens = one["usage"]
+        tokens, served = one["usage"], one["served_model"]
         return Reply(
-            target=Target(one["provider"], one["model"]),
-            text=one["text"],
+            target=Target(_text(one["provider"]), _text(one["model"])),
+            text=_text(one["text"]),
             stop=Stop(one["stop"]),
             usage=Usage(int(tokens[0]), int(tokens[1])) if tokens else None,
-            served_model=one["served_model"],
+            served_model=None if served is None else _text(served),
             seconds=0.0,
         )
     except (InvalidTask, ValueError, KeyError, TypeError, IndexError) as error:
         log.warning("a kept answer cannot be read and is ignored", problem=f"{type(error).__name__}: {error}")
         return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text should be")
+    return value
 
 
 @dataclass(slots=True)

@@ -25,8 +25,8 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One sum. A call here is an attempt: a request on the wire (one that failed may cost money, too), or the reason why
-    none was sent (it counts as failed)."""
+    """One sum. A call here is an attempt: a request on the wire (one that failed may cost money, too), or the reason
+    why none was sent (it counts as failed)."""
 
     key: str | None
     """None: calls that serve no brand."""

@@ -135,7 +135,7 @@ class Attempt:
     started_at: datetime
     seconds: float
     outcome: str
-    """`ok`, or the `Kind` of failure."""
+    """`ok`, the `Kind` of failure, or `cancelled`: nobody waited for it any more, and it may have been billed."""
     status: int | None = None
     """HTTP status, where there was one."""
     usage: Usage | None = None

@@ -82,15 +82,20 @@ class Health:
         longest = max(rests, key=lambda rest: rest.until)
         return longest.until, longest.why
 
-    def begin(self, target: Target) -> None:
-        """A call starts; when the breaker's time is over, it is the trial."""
+    def begin(self, target: Target) -> bool:
+        """A call starts; when the breaker's time is over, it is the trial. Returns whether it is."""
         breaker = self._breakers.get(target)
-        if breaker is not None and breaker.open_until is not None and breaker.open_until <= self._clock():
-            breaker.trial = True
+        if breaker is None or breaker.open_until is None or breaker.open_until > self._clock():
+            return False
+        breaker.trial = True
+        return True
 
-    def abandoned(self, target: Target) -> None:
-        """A call ended without telling anything (cancelled, not sent): another may be the trial."""
-        if (breaker := self._breakers.get(target)) is not None:
+    def abandoned(self, target: Target, *, trial: bool = True) -> None:
+        """A call ended without telling anything (cancelled, not sent): another may be the trial.
+
+        `trial`: what `begin` said of the call. Calls from before the breaker opened decide nothing about the trial.
+        """
+        if trial and (breaker := self._breakers.get(target)) is not None:
             breaker.trial = False
 
     def succeeded(self, target: Target) -> None:
@@ -102,15 +107,17 @@ class Health:
         breaker.in_a_row = 0
         breaker.outcomes.append(True)
 
-    def failed(self, target: Target) -> None:
-        """A failure that speaks against the target's health."""
+    def failed(self, target: Target, *, trial: bool = True) -> None:
+        """A failure that speaks against the target's health. `trial`: as for `abandoned`."""
         breaker = self._breakers.setdefault(target, _Breaker())
         breaker.outcomes.append(False)
         breaker.in_a_row += 1
-        if breaker.trial or (breaker.open_until is None and breaker.opens()):
+        decides = trial and breaker.trial
+        if decides or (breaker.open_until is None and breaker.opens()):
             breaker.open_until = self._clock() + min(OPEN_MAX_SEC, OPEN_SEC * 2.0**breaker.opened)
             breaker.opened += 1
-        breaker.trial = False
+        if decides:
+            breaker.trial = False
 
     def rest(self, key: Target | str, seconds: float, why: str) -> None:
         """Leave a target, or a whole provider, alone. A longer rest replaces a shorter one, never the other way."""

@@ -47,7 +47,7 @@ RULES: Final = {
     Kind.EMPTY: Rule(again=1),
     Kind.MALFORMED: Rule(again=1, breaker=True),
     Kind.NO_KEY: Rule(),
-    Kind.UNSUPPORTED: Rule(onward=False),
+    Kind.UNSUPPORTED: Rule(),  # a package that is missing, settings that its adapter refuses: the others have theirs
     Kind.BUDGET: Rule(),  # a cheaper model may still fit
     Kind.RESTING: Rule(),
     Kind.UNKNOWN: Rule(breaker=True),

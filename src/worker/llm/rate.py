@@ -5,6 +5,7 @@ A generic cell rate meter (ITU-T I.371) tells each call at once when its turn is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -20,6 +21,8 @@ AT_ONCE: Final = 6
 """A sixth of a minute's allowance may come at once: small enough that the rest of the minute still runs evenly."""
 REDIS_RETRY_SEC: Final = 5.0
 """While Redis is away it is asked again this often; meanwhile each process keeps the whole limit by itself."""
+PATIENCE_SEC: Final = 1.0
+"""A Redis that hangs is as good as away after this: the driver's own ten seconds would be taken from every call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,9 @@ class SharedMeter:
             int(longest_sec * 1e6),
         )
         try:
-            granted, wait_us = await self._script(self._redis, self._keys, words)
-        except QueueUnavailable as error:
+            async with asyncio.timeout(PATIENCE_SEC):
+                granted, wait_us = await self._script(self._redis, self._keys, words)
+        except (QueueUnavailable, TimeoutError) as error:
             self._go_alone(error)
             return await self._alone.take(tokens, longest_sec=longest_sec)
         return Turn(bool(granted), wait_us / 1e6)
@@ -138,10 +142,12 @@ class SharedMeter:
             await self._alone.settle(reserved, used)
             return
         try:
-            await self._script(self._redis, self._keys, ("settle", f"{self._limit.token_us:.6f}", used - reserved))
-        except QueueUnavailable as error:
+            async with asyncio.timeout(PATIENCE_SEC):
+                await self._script(self._redis, self._keys, ("settle", f"{self._limit.token_us:.6f}", used - reserved))
+        except (QueueUnavailable, TimeoutError) as error:
             self._go_alone(error)
 
-    def _go_alone(self, error: QueueUnavailable) -> None:
+    def _go_alone(self, error: QueueUnavailable | TimeoutError) -> None:
         self._alone_until = self._clock() + REDIS_RETRY_SEC
-        log.warning("rate limit is not shared: Redis does not answer", provider=self._provider, problem=error.message)
+        problem = error.message if isinstance(error, QueueUnavailable) else f"no answer in {PATIENCE_SEC:.0f} s"
+        log.warning("rate limit is not shared: Redis does not answer", provider=self._provider, problem=problem)
