@@ -251,6 +251,19 @@ async def test_a_chunk_executed_twice_has_the_same_numbers_and_is_published_once
         assert await runtime.storage.collection("mentions").count_documents({}) == 2
 
 
+async def test_a_task_sent_again_with_its_id_publishes_nothing_again(
+    client: RedisClient, redis_url: str, mongo_uri: str
+) -> None:
+    """As a producer does that got no reply to its first push."""
+    document = {"type": "analyze_mentions", "id": "t-1", "brand": "acme", "mentions": [_mention("Acme is good")]}
+    async with running(redis_url, mongo_uri) as runtime:
+        for _ in range(3):
+            await push(client, document)
+            await asyncio.sleep(0.3)
+        assert (await finished(runtime, "t-1"))["result"]["stored"] == 1
+        assert len(await _results(client)) == 1
+
+
 async def test_two_workers_storing_one_mention_at_once_count_it_once(
     client: RedisClient, redis_url: str, mongo_uri: str
 ) -> None:

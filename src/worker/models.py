@@ -186,6 +186,11 @@ class Task(NamedTuple):
     deadline_ms: int | None = None
     door: str | None = None
     """The list it came from; None for the native streams and REST."""
+    entry: str = ""
+    """Id of its first entry in the queue: the same through deliveries and retries, another when a producer sends a task
+    of the same id again. Empty: not from the queue."""
+    replayed: bool = False
+    """It had failed for good, and an operator has sent it back."""
 
     @property
     def received_at(self) -> datetime:

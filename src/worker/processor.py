@@ -146,6 +146,8 @@ class Processor:
                 attempt=delivery.attempt,
                 received_ms=delivery.received_ms,
                 door=key,
+                entry=delivery.first.decode(),
+                replayed=b"replayed" in delivery.fields,
             )
         task = parse_task(
             document,
@@ -155,6 +157,8 @@ class Processor:
             attempt=delivery.attempt,
             door=key,
             door_type=found[0].task_type if found is not None else None,
+            entry=delivery.first.decode(),
+            replayed=b"replayed" in delivery.fields,
         )
         if task.type not in self._handlers:
             raise InvalidTask("type", f"unknown type {task.type[:50]!r}, known: {', '.join(self.task_types)}")

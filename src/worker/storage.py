@@ -209,7 +209,7 @@ class Storage:
             await collection.update_one(
                 {"_id": key}, {"$setOnInsert": dict(on_insert), "$set": dict(always)}, upsert=True
             )
-            stored = await collection.find_one({"_id": key}, {"task_id": 1, "first_seen": 1})
+            stored = await collection.find_one({"_id": key}, {"task_id": 1, "entry": 1, "first_seen": 1})
         if stored is None:
             raise StorageUnavailable("store chunk: the chunk just written cannot be read back")
         return stored

@@ -28,6 +28,8 @@ def parse_task(
     attempt: int = 1,
     door: str | None = None,
     door_type: str | None = None,
+    entry: str = "",
+    replayed: bool = False,
 ) -> Task:
     """Check the envelope of a task.
 
@@ -67,6 +69,8 @@ def parse_task(
         None if dedup_key is None else _short_text("dedupKey", dedup_key, _DEDUP_MAX),
         None if deadline is None else to_ms(_time("deadline", deadline)),
         door,
+        entry,
+        replayed,
     )
 
 

@@ -20,7 +20,7 @@ from .workload import Mix
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(230)]
 
-MIX = Mix(noops=14_000, singles=4_500, multis=1_500, doors=0.4)
+MIX = Mix(noops=17_500, singles=1_800, multis=700, doors=0.4)
 PUSH_SEC = 60.0
 DEADLINE_SEC = 170.0
 KILL_EVERY_SEC = 1.0

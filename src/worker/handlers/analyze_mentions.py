@@ -41,7 +41,9 @@ class AnalyzeMentions:
 
     async def handle(self, task: Task) -> HandlerResult:
         chunk = _chunk(task)
-        outcome = await self._service.process(chunk, task_id=task.id, received_at=task.received_at)
+        outcome = await self._service.process(
+            chunk, task_id=task.id, received_at=task.received_at, entry=task.entry, replayed=task.replayed
+        )
         if outcome.rejected and len(outcome.rejected) == len(chunk.items):
             field, _, problem = outcome.rejected[0].reason.partition(": ")
             raise InvalidTask(field, problem)

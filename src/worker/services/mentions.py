@@ -60,6 +60,22 @@ class ChunkOutcome:
     """Stored mentions that this chunk owns and is to publish."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Which task a chunk is executed for."""
+
+    task_id: str
+    entry: str
+    replayed: bool
+
+    def is_another(self, first: Document) -> bool:
+        """Than the one that processed the chunk first? A producer may send the same task, id and all, again; a replay
+        is the first one, which had failed."""
+        if first["task_id"] != self.task_id:
+            return True
+        return bool(self.entry and first.get("entry")) and first["entry"] != self.entry and not self.replayed
+
+
 @dataclass(slots=True)
 class _Sorted:
     """Items of a chunk by what they are."""
@@ -118,8 +134,10 @@ class MentionService:
             verdicts.append({**shown, "index": index})
         return verdicts, tuple(normal.rejected)
 
-    async def process(self, chunk: Chunk, *, task_id: str, received_at: datetime) -> ChunkOutcome:
-        """Store and count a chunk.
+    async def process(
+        self, chunk: Chunk, *, task_id: str, received_at: datetime, entry: str = "", replayed: bool = False
+    ) -> ChunkOutcome:
+        """Store and count a chunk. `entry` and `replayed` are the `Task`'s: is this a second execution or a second task?
 
         Raises:
             StorageUnavailable, QueueUnavailable: try again later; nothing was counted.
@@ -144,7 +162,8 @@ class MentionService:
             "io_time_ms": round((time.perf_counter() - storing) * 1000, 2),
         }
         waiting = await self._contribution(sorted_out, terms, chunk.brand, owner=key, received_at=received_at)
-        return await self._conclude(chunk, key, task_id, normal, sorted_out, timings, waiting)
+        origin = _Origin(task_id, entry, replayed)
+        return await self._conclude(chunk, key, origin, normal, sorted_out, timings, waiting)
 
     # -- steps -------------------------------------------------------------------------------------------------
 
@@ -184,7 +203,7 @@ class MentionService:
         self,
         chunk: Chunk,
         key: str,
-        task_id: str,
+        origin: _Origin,
         normal: Normalised,
         sorted_out: _Sorted,
         timings: Mapping[str, float],
@@ -218,7 +237,8 @@ class MentionService:
             {
                 "brand": chunk.brand,
                 "chunk_id": chunk.chunk_id,
-                "task_id": task_id,
+                "task_id": origin.task_id,
+                "entry": origin.entry,
                 "envelope_id": chunk.envelope_id,
                 "batch_id": chunk.batch_id,
                 "org_id": chunk.org_id,
@@ -233,7 +253,7 @@ class MentionService:
                 "rejected": [{"index": bad.index, "reason": bad.reason} for bad in normal.rejected],
             },
         )
-        again = record["task_id"] != task_id  # sent again by its producer: published by the first task
+        again = origin.is_another(record)  # sent again by its producer: published by the first task
         if self._insight is not None:
             self._insight.signal(chunk.brand)
         self._count(counts, again)
