@@ -144,7 +144,7 @@ async def test_records_are_written_in_the_background_many_at_a_time(storage: Sto
     assert time.perf_counter() - began < 0.1  # nobody waited for the database
     await until(lambda: _nothing_waits(ledger))
     assert await storage.collection(LLM_CALLS).count_documents({}) == 1200
-    assert door.batches == [0, 500, 500, 200]
+    assert door.batches == [0, 200, 200, 200, 200, 200, 200]
     await ledger.close()
 
 

@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 ROOM: Final = 10_000
 """Records kept while MongoDB is away: about 20 MB, and over an hour of two calls per second."""
-BATCH: Final = 500
+BATCH: Final = 200
 """Records per write: 0.1 s on a laptop, far below the deadline of a database call."""
 GATHER_SEC: Final = 0.5
 """How long the first record of a batch waits for others: many calls, few writes, and reports that are up to date."""

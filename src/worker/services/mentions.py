@@ -137,7 +137,7 @@ class MentionService:
     async def process(
         self, chunk: Chunk, *, task_id: str, received_at: datetime, entry: str = "", replayed: bool = False
     ) -> ChunkOutcome:
-        """Store and count a chunk. `entry` and `replayed` are the `Task`'s: is this a second execution or a second task?
+        """Store and count a chunk. `entry` and `replayed` tell a second execution from a second task, as in `Task`.
 
         Raises:
             StorageUnavailable, QueueUnavailable: try again later; nothing was counted.
