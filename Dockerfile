@@ -10,6 +10,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin worker
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY src ./src
+COPY workers ./workers
 # Compiled now: at run time the user may not write here, and every start would compile again.
 RUN /opt/venv/bin/python -m compileall -q src
 ENV PATH=/opt/venv/bin:$PATH \
