@@ -146,7 +146,7 @@ class Processor:
                 attempt=delivery.attempt,
                 received_ms=delivery.received_ms,
                 door=key,
-                entry=delivery.first.decode(),
+                entry=f"{delivery.priority.value}-{delivery.first.decode()}",
                 replayed=b"replayed" in delivery.fields,
             )
         task = parse_task(
@@ -157,7 +157,7 @@ class Processor:
             attempt=delivery.attempt,
             door=key,
             door_type=found[0].task_type if found is not None else None,
-            entry=delivery.first.decode(),
+            entry=f"{delivery.priority.value}-{delivery.first.decode()}",
             replayed=b"replayed" in delivery.fields,
         )
         if task.type not in self._handlers:
