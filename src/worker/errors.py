@@ -76,12 +76,6 @@ class WorkerLost(WorkerError):
     code = "WORKER_LOST"
 
 
-class OutputFailed(WorkerError):
-    """Redis refused a result of a task that is done, e.g. because a neighbour's key has another type."""
-
-    code = "OUTPUT_FAILED"
-
-
 class ConfigError(WorkerError):
     """A setting that cannot be used. The message is one line that names the variable and what is allowed."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 
 from . import answers
+from .serving import Received, Server
 
 STATUS = {
     **{str(status): status for status in (307, 400, 401, 402, 403, 404, 408, 409, 413, 429, 500, 503, 529)},
@@ -29,16 +29,6 @@ RETRY_AFTER = {"429": "7", "503": "3"}
 DRIP_SEC = 0.4
 _WIRES = {"openai": answers.openai, "anthropic": answers.anthropic, "gemini": answers.gemini, "ollama": answers.ollama}
 _ENDS = {"/chat/completions": "openai", "/messages": "anthropic", ":generateContent": "gemini", "/api/chat": "ollama"}
-
-
-@dataclass(frozen=True)
-class Received:
-    """One request as it came."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Any
 
 
 @dataclass
@@ -54,27 +44,19 @@ class Spot:
         return self.received[0].body
 
 
-class OddServer:
-    """Runs in a thread with an event loop of its own."""
+class OddServer(Server):
+    """`at(mode)` gives a base URL that misbehaves in that way."""
 
     def __init__(self) -> None:
+        super().__init__("odd")
         self._spots: dict[str, Spot] = {}
         self._tags = itertools.count(1)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="odd", daemon=True)
-        self.port = 0
         self.root = Spot("")
         """Requests whose path begins with no `/m/<mode>/<tag>`; they are answered as in mode `ok`."""
 
     def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10), "the double does not start"
-        self.root.url = f"http://127.0.0.1:{self.port}"
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        super().start()
+        self.root.url = self.url
 
     def at(self, mode: str) -> Spot:
         """A fresh spot: nothing else is counted there."""
@@ -82,32 +64,7 @@ class OddServer:
         self._spots[path] = Spot(f"{self.root.url}{path}")
         return self._spots[path]
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        rest = asyncio.all_tasks(self._loop)
-        for task in rest:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await _read(reader)) is not None:
-                if not await self._answer(request, writer):
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client went away, which is what some tests are about
-        except asyncio.CancelledError:
-            return  # the double stops; asyncio's own callback would report a cancelled handler as a failure
-        finally:
-            writer.close()
-
-    async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> bool:
+    async def respond(self, request: Received, writer: asyncio.StreamWriter) -> bool:
         """Writes the answer; False when the connection is to be closed."""
         parts = request.path.split("/", 4)
         mode = parts[2] if len(parts) > 4 and parts[1] == "m" else "ok"
@@ -175,22 +132,6 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b" ")
         await writer.drain()
         await asyncio.sleep(DRIP_SEC)
-
-
-async def _read(reader: asyncio.StreamReader) -> Received | None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, path, _ = first.split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        content = b""
-        while size := int((await reader.readline()).strip(), 16):
-            content += await reader.readexactly(size)
-            await reader.readexactly(2)
-        await reader.readexactly(2)
-    else:
-        content = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(method, path, headers, orjson.loads(content) if content else None)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from .odd import _read
+from .serving import Received, Server
 
 
 @dataclass(frozen=True)
@@ -35,58 +34,25 @@ class Asked:
 Answering = Callable[[Asked], "str | Fault"]
 
 
-class ScriptedServer:
-    """Runs in a thread with an event loop of its own. `delay_sec` is waited before each answer."""
+class ScriptedServer(Server):
+    """`delay_sec` is waited before each answer."""
 
     def __init__(self) -> None:
+        super().__init__("scripted")
         self.answer: Answering = lambda asked: "fine"
         self.asked: list[Asked] = []
         self.delay_sec = 0.0
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scripted", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10), "the double does not start"
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        rest = asyncio.all_tasks(self._loop)
-        for task in rest:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await _read(reader)) is not None:
-                messages = request.body["messages"]
-                asked = Asked(
-                    next((one["content"] for one in messages if one["role"] == "system"), ""),
-                    messages[-1]["content"],
-                    messages,
-                    request.body,
-                )
-                self.asked.append(asked)
-                if self.delay_sec:
-                    await asyncio.sleep(self.delay_sec)
-                writer.write(_response(self.answer(asked), asked))
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            return
-        finally:
-            writer.close()
+    async def respond(self, request: Received, writer: asyncio.StreamWriter) -> bool:
+        messages = request.body["messages"]
+        system = next((one["content"] for one in messages if one["role"] == "system"), "")
+        asked = Asked(system, messages[-1]["content"], messages, request.body)
+        self.asked.append(asked)
+        if self.delay_sec:
+            await asyncio.sleep(self.delay_sec)
+        writer.write(_response(self.answer(asked), asked))
+        await writer.drain()
+        return True
 
 
 def _response(answer: str | Fault, asked: Asked) -> bytes:
