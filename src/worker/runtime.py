@@ -17,12 +17,7 @@ from .config import Settings
 from .cpu import Cpu
 from .dead_letters import DeadLetters
 from .errors import StorageUnavailable
-from .evaluation.model import models_of
 from .gates import Gates
-from .handlers import Registry, TaskType
-from .handlers.analyze_mentions import AnalyzeMentions
-from .handlers.evaluation import EvaluationHandlers, deadline_sec
-from .handlers.noop import noop
 from .judge import MentionJudge
 from .lease_keeper import Held, LeaseKeeper, Lost
 from .list_doors import ListDoors
@@ -52,6 +47,7 @@ from .services.students import StudentService, StudentStore
 from .services.tiers import Tiers
 from .standby import Standby
 from .storage import Storage
+from .trades import Parts, task_types
 
 log = get_logger(__name__)
 
@@ -124,7 +120,22 @@ class Runtime:
         )
         self.audience = AudienceService(self.storage, brands, self.cpu, clock=clock, live=settings.consume_live_lists)
         self.evaluations = Evaluations(self.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
-        self.handlers = self._handlers()
+        self.handlers = task_types(
+            Parts(
+                settings=settings,
+                clock=clock,
+                redis=self.redis,
+                storage=self.storage,
+                cpu=self.cpu,
+                metrics=self.metrics,
+                llm=self.llm,
+                queue=self.queue,
+                brands=brands,
+                mentions=self.mentions,
+                audience=self.audience,
+                evaluations=self.evaluations,
+            )
+        )
         processor = Processor(
             self.handlers,
             outputs,
@@ -206,23 +217,6 @@ class Runtime:
             lost=lost,
             announcement=self.standby.announcement if self.standby is not None else None,
         )
-
-    def _handlers(self) -> Registry:
-        settings = self.settings
-        analyze = AnalyzeMentions(
-            self.mentions,
-            settings.platform_keys,
-            results_max=settings.chunk_results_max,
-            audience=self.audience,
-        )
-        evaluation = EvaluationHandlers(
-            models_of(self.llm), self.cpu, self.evaluations, deadline_sec=deadline_sec(settings), now=self._clock
-        )
-        return {
-            "analyze_mentions": TaskType(analyze.handle, analyze.check),
-            "noop": TaskType(noop),
-            **evaluation.task_types(),
-        }
 
     async def run(self) -> None:
         """Prepare the storage (waiting for it as long as it takes), then work until `stop()`."""

@@ -1,0 +1,1 @@
+"""Everything the worker reads from the web: guarded, polite, bounded."""
