@@ -16,6 +16,7 @@ from src.worker.queue_consumer import TaskQueue, WeightedTurns
 from src.worker.queue_entries import DeadLetter, Finished
 from src.worker.queue_outputs import QueueOutputs
 from src.worker.redis_client import RedisClient
+from src.worker.tasks import parse_task
 
 pytestmark = pytest.mark.anyio
 NORMAL = keys.STREAMS[TaskPriority.NORMAL]
@@ -85,6 +86,31 @@ async def test_outputs_are_written_once_when_two_workers_finish_one_entry(
     assert await quick.queue.finish([Finished(second[0], output)]) == ["ok"]
     assert await slow.queue.finish([Finished(first[0], output)]) == ["lost"]
     assert await client.call("LRANGE", "out", 0, -1) == [b"x"]
+
+
+async def test_running_is_said_of_a_task_that_is_still_ours_and_of_no_other(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    """A worker that was suspended beyond its lease wakes in the middle of a task that another one has finished."""
+    sleeper, other = make("sleeper", lease_sec=0.05), make("other", lease_sec=0.05)
+    await sleeper.queue.ensure_groups()
+    await _push(client)
+    (first,) = await sleeper.queue.claim(1)
+    task = parse_task({"type": "noop"}, fallback_id="t1", received_ms=1, stream_priority=TaskPriority.NORMAL)
+    await sleeper.queue.mark_running([(first, task, 2)])
+    assert orjson.loads(await client.call("GET", keys.result("t1")))["status"] == "running"
+    await asyncio.sleep(0.1)
+    (second,) = await other.queue.reclaim(1)
+    done = (("SET", keys.result("t1"), "done"),)
+    for finish in (False, True):
+        if finish:
+            assert await other.queue.finish([Finished(second, done)]) == ["ok"]
+        before = await client.call("GET", keys.result("t1"))
+        await sleeper.queue.mark_running([(first, task, 2)])
+        assert await client.call("GET", keys.result("t1")) == before
+    await client.call("FLUSHALL")
+    await sleeper.queue.mark_running([(first, task, 2)])
+    assert await client.call("GET", keys.result("t1")) is None
 
 
 async def test_finishing_again_after_a_lost_reply_changes_nothing(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from . import keys
 from .models import Task, TaskPriority, TaskStatus
-from .queue_commands import Command, Word
+from .queue_commands import Word
 from .queue_entries import Delivery, Finished, read_entry
 from .queue_outputs import QueueOutputs
 from .queue_producer import QueueClient
@@ -81,7 +81,18 @@ class TaskQueue(QueueClient):
         self._turns = WeightedTurns()
         self._scripts = {
             name: Script(name)
-            for name in ("claim", "park", "finish", "dedup", "reclaim", "release", "promote", "door", "tidy")
+            for name in (
+                "claim",
+                "park",
+                "finish",
+                "mark_running",
+                "dedup",
+                "reclaim",
+                "release",
+                "promote",
+                "door",
+                "tidy",
+            )
         }
 
     async def ensure_groups(self) -> None:
@@ -197,17 +208,14 @@ class TaskQueue(QueueClient):
         answers = await self._run("finish", [keys.DEAD], words)
         return ["ok" if one == 1 else "lost" if one == 0 else one.decode("utf-8", "replace") for one in answers]
 
-    async def mark_running(self, tasks: Sequence[tuple[Task, int]]) -> None:
-        """Write the record "running" for each task with its start in epoch milliseconds."""
-        commands: list[Command] = [
-            command
-            for task, started in tasks
-            for command in self._outputs.record(task, TaskStatus.RUNNING, started_ms=started)
-        ]
-        if commands:
-            for reply in await self._client.batch(commands):
-                if isinstance(reply, RedisRefused):
-                    raise reply
+    async def mark_running(self, started: Sequence[tuple[Delivery, Task, int]]) -> None:
+        """Write the record "running" of each task that is still this worker's, with its start in epoch milliseconds."""
+        words: list[Word] = [keys.GROUP, self._worker_id]
+        for delivery, task, at_ms in started:
+            ((_, key, record, _, ttl),) = self._outputs.record(task, TaskStatus.RUNNING, started_ms=at_ms)
+            words += [delivery.stream, delivery.entry_id, key, record, ttl]
+        if started:
+            await self._with_groups(partial(self._run, "mark_running", [], words))
 
     async def tidy(self) -> tuple[int, int]:
         """Forget consumers that are long gone; bound the room of the dead letters.

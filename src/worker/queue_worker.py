@@ -226,7 +226,7 @@ class QueueWorker:
             async with self._acknowledger.between():
                 over = self._acknowledger.is_over
                 slow = [run for run in slow if self._custody.holds(run.delivery) and not over(run.delivery)]
-                await self._queue.mark_running([(run.task, run.started_ms) for run in slow])
+                await self._queue.mark_running([(run.delivery, run.task, run.started_ms) for run in slow])
                 for run in slow:
                     run.marked = True
 
