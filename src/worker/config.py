@@ -9,7 +9,7 @@ import socket
 import uuid
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -19,6 +19,7 @@ from .config_llm import LLMSettings
 from .errors import ConfigError
 from .keys import PlatformKeys, normalise_prefix
 
+_SECRETS_DIR: Final = Path("/run/secrets")
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -150,9 +151,12 @@ def _checked_url(value: str | None, schemes: tuple[str, ...]) -> str | None:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings; `overrides` win over the environment (tests, command line).
 
+    Files under /run/secrets come last: one per setting, named as it is in lower case (Compose, Swarm, Kubernetes).
+
     Raises:
         ConfigError: one line naming the first variable that cannot be used; never its value, which may be a secret.
     """
+    overrides.setdefault("_secrets_dir", _SECRETS_DIR if _SECRETS_DIR.is_dir() else None)
     try:
         return Settings(**overrides)
     except ValidationError as error:
