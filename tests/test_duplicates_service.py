@@ -16,8 +16,11 @@ from src.worker.errors import QueueUnavailable
 from src.worker.keys import PlatformKeys
 from src.worker.metrics import Metrics
 from src.worker.models import Chunk, Mention, TimeSource
+from src.worker.near_duplicates import BANDS, BUCKET_MAX
+from src.worker.near_features import same_post, unpacked
 from src.worker.pipeline.canonical import canonical, content_hash
 from src.worker.redis_client import RedisClient
+from src.worker.services import duplicates
 from src.worker.services.brands import BrandDirectory
 from src.worker.services.duplicates import NearLinks, links_within
 from src.worker.services.mentions import MentionService, Repeat
@@ -177,6 +180,23 @@ async def test_a_usual_chunk_takes_one_round_trip_and_one_with_copies_two(redis_
     await links.of([_mention(f"{text} #again") for text in texts])
     assert Counted.trips == 3
     await client.close()
+
+
+async def test_texts_of_one_template_do_not_cost_their_square(
+    links: NearLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bots that change a number: every post shares bands with every other, and none repeats another."""
+    chunks = [[_mention(f"{POST}, order {chunk} number {post}") for post in range(60)] for chunk in range(12)]
+    read: list[bytes] = []
+    compared: list[int] = []
+    monkeypatch.setattr(duplicates, "unpacked", lambda packed: (read.append(packed), unpacked(packed))[1])
+    monkeypatch.setattr(duplicates, "same_post", lambda one, other: (compared.append(1), same_post(one, other))[1])
+    found = await asyncio.gather(*(links.of(chunk) for chunk in chunks))
+    assert found == [{}] * 12
+    posts = sum(map(len, chunks))
+    # An original is read once by a chunk, whatever number of its posts meet it; the newest of a band are compared.
+    assert len(read) <= posts * (len(chunks) - 1) / 2
+    assert len(compared) <= posts * 2 * BANDS * BUCKET_MAX, f"{len(compared) / posts:.0f} comparisons per post"
 
 
 async def test_everything_in_redis_ends_by_itself(client: RedisClient, links: NearLinks) -> None:

@@ -3,12 +3,15 @@
 -- ARGV: JSON {keys: hashes per generation, ttl: seconds, bucket: most ids of a bucket, most: decisions of a generation,
 --   posts: [{id, at: generation it is written to (from 1), bands: [..], seen: [ids], value}]}.
 -- A value begins with "=" (an original, its features follow) or ">" (a repeat, the original's hash follows).
--- Returns {"again", JSON {unseen: {post number: {id: value}}, decided: {post number: value}}} when there are originals that
---   a post has not been compared with, or decisions that the caller does not know: nothing is written then.
+--   known: [ids whose values the caller has].
+-- Returns {"again", JSON {unseen: {post number: [ids]}, values: {id: value}, decided: {post number: value}}} when there are
+--   originals that a post has not been compared with, or decisions that the caller does not know: nothing is written then.
 --   Else {"done", value per post}: what was decided first stays, whoever decides later.
 local input = cjson.decode(ARGV[1])
 local posts, width = input.posts, input.keys
-local decided, unknown, unseen, waiting = {}, {}, {}, false
+local decided, unknown, unseen, values, waiting = {}, {}, {}, {}, false
+local known_ids = {}
+for _, id in ipairs(input.known) do known_ids[id] = true end
 local ids = {}
 for i, post in ipairs(posts) do ids[i] = post.id end
 
@@ -43,17 +46,23 @@ for first = 1, #KEYS, width do
     for i, found in pairs(met) do
       for _, id in ipairs(posts[i].seen) do found[id] = nil end
       for id in pairs(found) do
-        local value = redis.call('HGET', KEYS[first], id)
+        -- One alike text after another meets the same originals: each is handed over once.
+        local value = known_ids[id] or values[id]
+        if not value then
+          value = redis.call('HGET', KEYS[first], id)
+          values[id] = value or nil
+        end
         if value then
-          unseen[tostring(i)] = unseen[tostring(i)] or {}
-          unseen[tostring(i)][id] = value
+          local name = tostring(i)
+          unseen[name] = unseen[name] or {}
+          table.insert(unseen[name], id)
           waiting = true
         end
       end
     end
   end
 end
-if waiting then return {'again', cjson.encode({unseen = unseen, decided = unknown})} end
+if waiting then return {'again', cjson.encode({unseen = unseen, values = values, decided = unknown})} end
 
 local touched = {}
 for i, post in ipairs(posts) do

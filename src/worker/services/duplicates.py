@@ -11,12 +11,15 @@ generation of event time each: a generation is as long as the window, and goes t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -57,7 +60,9 @@ class _Asked:
     sketch: Sketch
     bands: tuple[str, ...]
     candidates: dict[str, _Original] = field(default_factory=dict)
-    """By short id, all that it has been compared with."""
+    """By short id, all of Redis that it has been compared with."""
+    unlike: set[str] = field(default_factory=set)
+    """Content hashes of posts that it was found to be unlike: each round asks for the new ones only."""
     target: str | None = None
     """Content hash of the original, None while it is one itself."""
     fixed: str | None = None
@@ -78,6 +83,7 @@ class NearLinks:
         self._cpu = cpu
         self._window = window
         self._script = Script("near_duplicates")
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def build(cls, client: RedisClient, cpu: Cpu, settings: Settings) -> NearLinks:
@@ -91,7 +97,9 @@ class NearLinks:
         """
         links: dict[str, str] = {}
         for start in range(0, len(mentions), _SLICE):
-            links |= await self._decide(mentions[start : start + _SLICE])
+            # One after the other: chunks of one brand that decide at the same time only send each other back.
+            async with self._turns.setdefault(mentions[0].brand, asyncio.Lock()):
+                links |= await self._decide(mentions[start : start + _SLICE])
         return links
 
     async def _decide(self, mentions: Sequence[Mention]) -> dict[str, str]:
@@ -101,12 +109,14 @@ class NearLinks:
         brand = asked[0].mention.brand
         generations = self._generations(asked)
         keys = [key for number in generations for key in _keys(brand, version, number)]
+        known: dict[str, _Original] = {}
         for _ in range(_ROUNDS_MAX):
             await self._cpu.run(_compare, asked, self._window)
-            status, *answer = await self._script(self._client, keys, [self._question(asked, generations)])
+            question = await self._cpu.run(self._question, asked, generations, list(known))
+            status, *answer = await self._script(self._client, keys, [question])
             if status == b"done":
                 return _links(asked, answer)
-            await self._cpu.run(_take, asked, answer[0])
+            await self._cpu.run(_take, asked, known, answer[0])
         raise QueueUnavailable(f"near-duplicates of {brand}: undecided after {_ROUNDS_MAX} rounds")
 
     def _generations(self, asked: Iterable[_Asked]) -> list[int]:
@@ -116,7 +126,7 @@ class NearLinks:
     def _generation(self, one: _Asked) -> int:
         return to_ms(one.mention.created_at) // round(self._window.total_seconds() * 1000)
 
-    def _question(self, asked: Sequence[_Asked], generations: Sequence[int]) -> bytes:
+    def _question(self, asked: Sequence[_Asked], generations: Sequence[int], known: Sequence[str]) -> bytes:
         posts = [
             {
                 "id": one.id,
@@ -128,7 +138,7 @@ class NearLinks:
             for one in asked
         ]
         limits = {"ttl": round(2 * self._window.total_seconds()), "bucket": BUCKET_MAX, "most": _DECISIONS_MAX}
-        return orjson.dumps({"keys": BANDS + 1, **limits, "posts": posts})
+        return orjson.dumps({"keys": BANDS + 1, **limits, "known": known, "posts": posts})
 
 
 def _keys(brand: str, version: int, generation: int) -> list[str]:
@@ -156,7 +166,7 @@ def _fields(source: str, sketch: Sketch) -> tuple[str, ...]:
 
 def _compare(asked: Sequence[_Asked], window: timedelta) -> None:
     """Decide all in their order: each against the originals known to Redis, oldest first, then those before it here."""
-    here: dict[str, list[_Asked]] = {}
+    here: dict[str, deque[_Asked]] = {}
     for one in asked:
         if one.fixed is not None:
             one.target = one.fixed[1:] if one.fixed.startswith(">") else None
@@ -164,28 +174,37 @@ def _compare(asked: Sequence[_Asked], window: timedelta) -> None:
             one.target = _found(one, here, window)
         if one.target is None:
             for band in one.bands:
-                here.setdefault(band, []).append(one)
+                # The newest, as many as Redis keeps: a chunk of texts from one template must not cost its square.
+                here.setdefault(band, deque(maxlen=BUCKET_MAX)).append(one)
 
 
-def _found(one: _Asked, here: Mapping[str, Sequence[_Asked]], window: timedelta) -> str | None:
+def _found(one: _Asked, here: Mapping[str, Iterable[_Asked]], window: timedelta) -> str | None:
     """Content hash of the first original that this mention repeats."""
-    others = sorted(one.candidates.values(), key=lambda other: (other.at, other.content_hash))
+    new = [other for other in one.candidates.values() if other.content_hash not in one.unlike]
+    new.sort(key=lambda other: (other.at, other.content_hash))
     met = {other.id: other for band in one.bands if band in here for other in here[band]}
-    others += [_Original(o.mention.content_hash, o.mention.created_at, o.sketch.features) for o in met.values()]
-    for other in others:
+    new += [
+        _Original(o.mention.content_hash, o.mention.created_at, o.sketch.features)
+        for o in met.values()
+        if o.mention.content_hash not in one.unlike
+    ]
+    for other in new:
         if within(window, other.at, one.mention.created_at) and same_post(other.features, one.sketch.features):
             return other.content_hash
+        one.unlike.add(other.content_hash)
     return None
 
 
-def _take(asked: Sequence[_Asked], answer: bytes) -> None:
+def _take(asked: Sequence[_Asked], known: dict[str, _Original], answer: bytes) -> None:
     """Remember what Redis has handed over: decisions made before, and originals."""
     news = orjson.loads(answer)
+    if news["values"]:  # Lua writes an empty table as an object or an array
+        known |= {short: _original(value) for short, value in news["values"].items()}
     for number, value in news["decided"].items():
         asked[int(number) - 1].fixed = value
     for number, found in news["unseen"].items():
         one = asked[int(number) - 1]
-        one.candidates |= {short: _original(value) for short, value in found.items()}
+        one.candidates |= {short: known[short] for short in found}
 
 
 def _value(one: _Asked) -> str:
