@@ -160,6 +160,26 @@ async def test_attempts_are_counted_across_crashes_and_retries(
     assert third.received_ms == first.received_ms
 
 
+async def test_what_was_cut_short_twice_is_taken_over_alone(client: RedisClient, make: Callable[..., Worker]) -> None:
+    """It may be what kills its workers; those that ran beside it were cut short as often as it was."""
+    first, second, third = (make(f"w{number}", lease_sec=0.03) for number in range(3))
+    await first.queue.ensure_groups()
+    for _ in range(3):
+        await _push(client)
+    assert len(await first.queue.claim(10)) == 3
+    await asyncio.sleep(0.05)
+    assert len(await second.queue.reclaim(10)) == 3, "cut short once: together"
+    await _push(client)
+    await first.queue.claim(10)
+    await asyncio.sleep(0.05)
+    (alone,) = await third.queue.reclaim(10)
+    assert (alone.attempt, alone.is_suspect) == (3, True)
+    assert [one["code"] for one in alone.history] == ["WORKER_LOST"] * 2
+    assert [one["attempt"] for one in alone.history] == [1, 2]
+    others = await third.queue.reclaim(10, alone=False)
+    assert [one.attempt for one in others] == [2], "while one of them runs, only those that are above suspicion"
+
+
 async def test_given_back_tasks_are_taken_at_once_and_do_not_count_as_tried(
     client: RedisClient, make: Callable[..., Worker]
 ) -> None:

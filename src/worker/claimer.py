@@ -147,8 +147,8 @@ class Claimer:
             return
         await self._custody.room.wait()
 
-    async def admit(self, deliveries: Sequence[Delivery], *, room: bool = True) -> None:
-        """Begin what may begin; park the rest. `room`: are slots to be had?"""
+    async def admit(self, deliveries: Sequence[Delivery], *, room: bool = True, first: bool = False) -> None:
+        """Begin what may begin; park the rest. `room`: are slots to be had? `first`: before those that wait here."""
         parking: list[tuple[Delivery, str]] = []
         keyed: list[Run] = []
         for delivery in deliveries:
@@ -167,7 +167,7 @@ class Claimer:
                 self._custody.held[key] = delivery
                 keyed.append(prepared)
             else:
-                self._enter(prepared, first=not room)
+                self._enter(prepared, first=first or not room)
         if keyed:
             await self._admit_first(keyed)
         if parking:

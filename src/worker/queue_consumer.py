@@ -31,8 +31,10 @@ _CLAIM_KEYS: Final[list[str]] = [
 ]
 _WEIGHTS: Final = {TaskPriority.HIGH: 6, TaskPriority.NORMAL: 3, TaskPriority.LOW: 1}
 """Shares of the slots while all have work; critical goes before everything, low keeps one in ten."""
-_RECLAIM_BATCH: Final = 25
+RECLAIM_BATCH: Final = 25
 """Entries taken over per stream and turn: small, so that several workers share what a dead one left."""
+_RECLAIM_SEEN: Final = 200
+"""Entries looked at for that: those that are not to be taken now must not hide the others for long."""
 _PROMOTE_BATCH: Final = 200
 _DEDUP_SEC: Final = 3_600
 """How long a dedupKey is remembered: longer than producers repeat themselves, short enough to forget."""
@@ -145,14 +147,19 @@ class TaskQueue(QueueClient):
         reply = await self._run("dedup", names, [_DEDUP_SEC, *(task.id for task in tasks)])
         return [first.decode("utf-8", "replace") for first in reply]
 
-    async def reclaim(self, free: int) -> list[Delivery]:
-        """Entries whose lease has run out, now ours."""
+    async def reclaim(self, free: int, *, alone: bool = True) -> list[Delivery]:
+        """Entries whose lease has run out, now ours: several, or one that was cut short twice before.
+
+        Args:
+            alone: may it be such a one? It may be what kills its worker, and should not take others with it.
+        """
         out: list[Delivery] = []
         for stream in keys.ALL_STREAMS:
-            count = min(_RECLAIM_BATCH, free - len(out))
-            if count <= 0:
+            count = min(RECLAIM_BATCH, free - len(out))
+            if count <= 0 or any(one.is_suspect for one in out):
                 break
-            args: list[Word] = [keys.GROUP, self._worker_id, self._lease_ms, count]
+            args: list[Word] = [keys.GROUP, self._worker_id, self._lease_ms, count, _RECLAIM_SEEN]
+            args.append(int(alone and not out))
             reply = await self._with_groups(partial(self._run, "reclaim", [stream], args))
             out += [read_entry(stream.encode(), entry, fields, past + 1) for entry, fields, past in reply]
         return out

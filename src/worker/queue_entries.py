@@ -10,10 +10,17 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from . import keys
+from .errors import WorkerLost
 from .models import TaskPriority
 from .queue_commands import Command
 
 _ID_PREFIX: Final = {stream: f"{priority.value}-" for stream, priority in keys.PRIORITY_OF_STREAM.items()}
+_LOST: Final = {
+    "code": WorkerLost.code,
+    "message": "the worker died or lost its lease while it ran this task",
+    "retryable": True,
+    "at": None,
+}
 _NO_FIELDS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
@@ -38,6 +45,11 @@ class Delivery:
     def door(self) -> str | None:
         door = self.fields.get(b"door")
         return door.decode("utf-8", "replace") if door else None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Cut short twice before: perhaps by itself."""
+        return self.deliveries > 2
 
     @property
     def attempt(self) -> int:
@@ -75,12 +87,13 @@ class Delivery:
 
     @property
     def history(self) -> list[Any]:
-        """Errors of earlier attempts, oldest first."""
+        """Errors of earlier attempts, oldest first; executions that were cut short have left no time."""
         try:
             past = orjson.loads(self.fields.get(b"history", b"[]"))
         except orjson.JSONDecodeError:  # a producer's own field of that name
             past = []
-        return past if isinstance(past, list) else []
+        lost = [{**_LOST, "attempt": self.attempts_before + one} for one in range(1, self.deliveries)]
+        return [*past, *lost] if isinstance(past, list) else lost
 
 
 def read_entry(stream: bytes, entry_id: bytes, flat: Sequence[bytes], deliveries: int = 1, lane: str = "") -> Delivery:

@@ -24,7 +24,7 @@ from .list_doors import ListDoors
 from .logging import get_logger
 from .metrics import Metrics
 from .processor import Processor, Run
-from .queue_consumer import TaskQueue
+from .queue_consumer import RECLAIM_BATCH, TaskQueue
 from .queue_entries import Delivery
 from .slots import Slots
 from .standby import Standby
@@ -40,6 +40,10 @@ _WATCH_EVERY_SEC: Final = 0.1
 _MARK_AFTER_MS: Final = 500
 """A task that takes longer is shown as running; for the others a second write per task would be waste."""
 _RECLAIM_EVERY_SEC: Final = 1.0
+_RECLAIM_AGAIN_SEC: Final = 0.05
+"""Until the next look, where the last one left something."""
+_DANGER_MS: Final = 10_000
+"""What kills its worker does so early, mostly; a task that runs longer does not keep others from being taken over."""
 _DEPTH_EVERY_SEC: Final = 2.0
 _TIDY_EVERY: Final = 30
 """Looks at the sizes between two looks at names of consumers that are gone and at the room dead letters take."""
@@ -94,6 +98,7 @@ class QueueWorker:
         self._outages: set[str] = set()
         self._alive_at = time.monotonic()
         self._looks = 0
+        self._reclaimed_all = True
 
     @property
     def state(self) -> WorkerState:
@@ -248,15 +253,27 @@ class QueueWorker:
     # -- housekeeping ------------------------------------------------------------------------------------------
 
     async def _reclaim_once(self) -> None:
-        await asyncio.sleep(_RECLAIM_EVERY_SEC)
-        free = self._slots.size - self._slots.inside
-        if free <= 0 or not self._claimer.started or not self._gates.may_finish:
+        """Take over what others left behind, also while all slots are taken: it has waited for a lease already."""
+        await asyncio.sleep(_RECLAIM_EVERY_SEC if self._reclaimed_all else _RECLAIM_AGAIN_SEC)
+        self._reclaimed_all = True
+        room = self._slots.size + RECLAIM_BATCH - self._slots.inside
+        if room <= 0 or not self._claimer.started or not self._gates.may_finish:
             return
-        taken = await self._queue.reclaim(free)
+        tried = [run for run in self._slots.running if run.delivery.deliveries > 1]
+        if any(run.delivery.is_suspect and self._is_young(run) for run in tried):
+            self._reclaimed_all = False
+            return
+        taken = await self._queue.reclaim(room, alone=not any(map(self._is_young, tried)))
         if taken:
+            # A full hand, or one that had to come alone: there may be more.
+            self._reclaimed_all = len(taken) < RECLAIM_BATCH and not taken[0].is_suspect
             self._metrics.reclaimed.inc(len(taken))
             log.info("took over tasks whose worker is gone or has given them back", count=len(taken))
-            await self._claimer.admit(taken)
+            await self._claimer.admit(taken, first=True)
+
+    def _is_young(self, run: Run) -> bool:
+        """Begun so short ago that it may still take this worker with it."""
+        return self._queue.now_ms() - run.started_ms < _DANGER_MS
 
     async def _promote_once(self) -> None:
         await asyncio.sleep(_PROMOTE_EVERY_SEC)
