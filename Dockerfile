@@ -7,6 +7,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requ
 FROM python:3.11-slim
 # A numeric user, so that a cluster which refuses root can check it without looking into the image.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin worker
+# Where the janitor's archive is mounted: a new volume takes its owner from here.
+RUN install -d -o 10001 -g 10001 /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY src ./src

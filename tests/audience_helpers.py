@@ -63,7 +63,11 @@ async def publishing(redis_url: str, mongo_uri: str, **overrides: Any) -> AsyncI
             live=runtime.settings.consume_live_lists,
         )
         handler = AnalyzeMentions(
-            runtime.mentions, keys, results_max=runtime.settings.chunk_results_max, audience=audience
+            runtime.mentions,
+            keys,
+            results_max=runtime.settings.chunk_results_max,
+            max_attempts=runtime.settings.queue_max_attempts,
+            audience=audience,
         )
         assert isinstance(runtime.handlers, dict)
         runtime.handlers["analyze_mentions"] = TaskType(handler.handle, handler.check)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from src.worker.llm.operations.clusters import Records, Texts
 from src.worker.llm.operations.competitors import BrandProfile, NamedInMentions, Pages
 from src.worker.llm.operations.judge import Judging
-from src.worker.llm.operations.mentions import CompetitorText, OneMention
+from src.worker.llm.operations.mentions import CompetitorText, CompetitorTexts, OneMention
 from src.worker.llm.operations.replies import Comment, Decision, Turn
 from src.worker.llm.operations.web import WebScan
 from src.worker.models import SentimentLabel
@@ -38,6 +38,7 @@ SAMPLES: Final[dict[str, Slots]] = {
     "commercial_intent": _mention,
     "launch_detection": _mention,
     "competitor_complaint": lambda slot: CompetitorText(slot("competitor"), slot("text")),
+    "competitor_complaints": lambda slot: CompetitorTexts(slot("competitor"), (slot("first"), slot("second"))),
     "competitor_detection": lambda slot: BrandProfile(slot("brand"), slot("description"), (slot("keyword"), "b")),
     "competitor_mentions": lambda slot: NamedInMentions(slot("brand"), (slot("text"), "x"), (slot("known"),)),
     "competitor_web_analysis": _pages,
@@ -45,7 +46,7 @@ SAMPLES: Final[dict[str, Slots]] = {
     "web_insights": lambda slot: WebScan(slot("brand"), (slot("page"),)),
     "history_summary": lambda slot: Records(slot("brand"), (slot("record"), "x")),
     "judge_mentions": lambda slot: Judging(slot("brand"), (slot("first"), slot("second")), slot("competitor")),
-    "response_suggestion": lambda slot: Comment(slot("brand"), slot("text"), SentimentLabel.NEGATIVE),
+    "response_suggestion": lambda slot: Comment(slot("brand"), slot("text"), SentimentLabel.NEGATIVE, slot("voice")),
     "decision_explanation": lambda slot: Decision((Turn(slot("prompt"), slot("response")),), slot("rating")),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,17 @@ from src.worker.cluster_labels import label_inputs, labels_of
 from src.worker.clustering import NOISE, Clustering, cluster
 from src.worker.llm.operations.clusters import CLUSTER_LABEL
 from src.worker.local_vectors import LocalVectors
-from src.worker.topics import MERGE, TOPICS_MAX, Assigned, TopicState, TopicStateError, assign
+from src.worker.topic_records import from_record, to_record
+from src.worker.topics import (
+    MERGE,
+    TOPICS_MAX,
+    Assigned,
+    Label,
+    LabelBy,
+    TopicState,
+    TopicStateError,
+    assign,
+)
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -200,14 +209,13 @@ def _eye(*places: int, of: int = 128) -> Any:
 def test_a_topic_keeps_its_id_over_chunks_and_the_state_survives_storage() -> None:
     vectors = LocalVectors()
     first = _assign(TopicState("s"), vectors.matrix([*REFUND, *CRASH]))
-    stored = TopicState.from_json(first.state.to_json(), "s")
+    stored = from_record(to_record(first.state), "s")
     assert stored == first.state
     one = _assign(first.state, vectors.matrix(["my refund is still not received"]), NOW + timedelta(hours=1))
     other = _assign(stored, vectors.matrix(["my refund is still not received"]), NOW + timedelta(hours=1))
     assert one.topics == other.topics
     assert one.topics[0] in first.topics[:4]
-    assert one.state.to_json() == other.state.to_json()
-    json.loads(one.state.to_json(), parse_constant=lambda word: pytest.fail(f"{word} is no strict JSON"))
+    assert to_record(one.state) == to_record(other.state)
 
 
 def test_every_mention_gets_a_topic_and_the_order_inside_of_a_chunk_does_not_matter() -> None:
@@ -220,7 +228,7 @@ def test_every_mention_gets_a_topic_and_the_order_inside_of_a_chunk_does_not_mat
     assert dict(zip(ids, straight.topics, strict=True)) == dict(
         zip([ids[row] for row in order], mixed.topics, strict=True)
     )
-    assert straight.state.to_json() == mixed.state.to_json()
+    assert to_record(straight.state) == to_record(mixed.state)
     assert sum(one.count for one in straight.state.topics) == 15
 
 
@@ -260,16 +268,21 @@ def test_topics_are_bounded_the_faintest_go_and_no_id_is_given_twice() -> None:
 
 
 def test_labels_stay_with_their_topic() -> None:
-    state = _assign(TopicState("s"), _eye(0, 1)).state.labelled({"t2": "Refund"})
-    kept = TopicState.from_json(_assign(state, _eye(1), NOW, "n").state.to_json(), "s")
-    assert [one.label for one in kept.topics] == [None, "Refund"]
+    label = Label("Refund", LabelBy.LLM, 12, "Refunds are late.")
+    state = _assign(TopicState("s"), _eye(0, 1)).state.labelled({"t2": label})
+    kept = from_record(to_record(_assign(state, _eye(1), NOW, "n").state), "s")
+    assert [one.label for one in kept.topics] == [None, label]
 
 
 def test_a_state_of_another_space_or_damaged_is_refused() -> None:
-    stored = _assign(TopicState("s"), _eye(0)).state.to_json()
-    for data, space in ((stored, "other"), (b"{", "s"), (b"{}", "s"), (b"[]", "s"), (stored[:-40] + b'"}]}', "s")):
+    stored = to_record(_assign(TopicState("s"), _eye(0)).state)
+    cut, zero = stored["vectors"][:-2], bytes(len(stored["vectors"]))
+    broken = ({}, {**stored, "vectors": cut}, {**stored, "vectors": zero}, {**stored, "topics": [{}]})
+    for record in (*broken, {**stored, "format": 1}, {**stored, "merged": [["t1", "t2"]]}):
         with pytest.raises(TopicStateError):
-            TopicState.from_json(data, space)
+            from_record(record, "s")
+    with pytest.raises(TopicStateError, match="other"):
+        from_record(stored, "other")
     with pytest.raises(ValueError, match="zone"):
         assign(TopicState("s"), _eye(0), ["m"], [datetime(2026, 1, 1)])  # noqa: DTZ001
     with pytest.raises(ValueError, match="as many"):

@@ -23,7 +23,8 @@ from src.worker.redis_client import RedisClient
 from src.worker.services import duplicates
 from src.worker.services.brands import BrandDirectory
 from src.worker.services.duplicates import NearLinks, links_within
-from src.worker.services.mentions import MentionService, Repeat
+from src.worker.services.mentions import MentionService
+from src.worker.services.sorting import Repeat
 from src.worker.storage import Storage
 from tests.helpers import local_tiers, settings
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,14 @@ import pytest
 
 from src.worker.config import Settings, load_settings
 from src.worker.cpu import Cpu
+from src.worker.embedding_books import Books
 from src.worker.embeddings import CachedEmbedder, LocalEmbedder, embedder_of
 from src.worker.errors import ConfigError, InvalidTask
 from src.worker.llm.errors import Kind, LLMError
+from src.worker.llm.exchange import Attempt
+from src.worker.llm.price_files import load_prices
+from src.worker.llm.seams import Hold
+from src.worker.llm.tokens import TokenCounter
 from src.worker.local_vectors import DIMENSIONS, SPACE, LocalVectors, weight
 
 pytestmark = pytest.mark.anyio
@@ -98,7 +105,7 @@ def _settings(**overrides: Any) -> Settings:
     return load_settings(_env_file=None, **overrides)
 
 
-def _remote(name: str, server: Server, cpu: Cpu, **overrides: Any) -> CachedEmbedder:
+def _remote(name: str, server: Server, cpu: Cpu, books: Books | None = None, **overrides: Any) -> CachedEmbedder:
     given: dict[str, Any] = {
         "embeddings_provider": name,
         "embeddings_model": "m-1",
@@ -107,7 +114,7 @@ def _remote(name: str, server: Server, cpu: Cpu, **overrides: Any) -> CachedEmbe
     }
     if name != "ollama":
         given[f"{name}_api_key"] = KEY
-    return embedder_of(_settings(**given | overrides), cpu)
+    return embedder_of(_settings(**given | overrides), cpu, books)
 
 
 async def test_local_vectors_have_unit_length_one_space_and_the_order_of_the_texts(cpu: Cpu) -> None:
@@ -296,13 +303,123 @@ async def test_personal_data_is_taken_out_before_a_provider_sees_a_text(server: 
     assert "ann@example.org" in sent[1]
 
 
+class _Purse:
+    """A budget and a ledger that remember."""
+
+    def __init__(self, limited: bool = True) -> None:
+        self.limited = limited
+        self.reserved: list[Decimal] = []
+        self.settled: list[Decimal | None] = []
+        self.attempts: list[Attempt] = []
+
+    async def reserve(self, usd: Decimal) -> Hold:
+        self.reserved.append(usd)
+        return object()
+
+    async def settle(self, hold: Hold, actual: Decimal | None) -> None:
+        self.settled.append(actual)
+
+    def record(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+
+    def books(self) -> Books:
+        return Books(self, load_prices(None), TokenCounter(), self, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+
+USAGE = {
+    "openai": {"usage": {"prompt_tokens": 7, "total_tokens": 7}},
+    "nvidia": {"usage": {"prompt_tokens": 7}},
+    "gemini": {"usageMetadata": {"promptTokenCount": 7}},
+    "ollama": {"prompt_eval_count": 7},
+}
+
+
+@pytest.mark.parametrize("name", REMOTE)
+async def test_tokens_of_a_call_are_the_providers_or_estimated_and_marked(name: str, server: Server, cpu: Cpu) -> None:
+    purse, told = _Purse(limited=False), server.answer
+    embedder = _remote(name, server, cpu, purse.books())
+    await embedder.embed(["hello there"], brand="acme")
+    server.answer = lambda path, asked: json.dumps({**json.loads(told(path, asked)), **USAGE[name]}).encode()  # type: ignore[method-assign]
+    await embedder.embed(["hello again"], brand="acme")
+    await embedder.close()
+    estimated, counted = purse.attempts
+    assert estimated.usage is not None
+    assert counted.usage is not None
+    assert (estimated.usage.estimated, counted.usage.estimated) == (True, False)
+    assert 1 <= estimated.usage.input_tokens <= 10
+    assert (counted.usage.input_tokens, counted.usage.output_tokens) == (7, 0)
+    assert (counted.outcome, counted.status) == ("ok", 200)
+    assert (counted.purpose.operation, counted.purpose.brand) == ("embedding", "acme")
+    assert str(counted.target) == f"{name}:m-1"
+
+
+async def test_money_is_set_aside_before_a_call_and_settled_by_what_it_cost(server: Server, cpu: Cpu) -> None:
+    purse, told = _Purse(), server.answer
+    server.answer = lambda path, asked: json.dumps({**json.loads(told(path, asked)), **USAGE["openai"]}).encode()  # type: ignore[method-assign]
+    embedder = _remote("openai", server, cpu, purse.books(), embeddings_model="text-embedding-3-small")
+    await embedder.embed(["hello there"])
+    assert purse.settled == [purse.attempts[0].cost_usd]
+    assert purse.attempts[0].cost_usd == Decimal("0.02") * 7 / 10**6
+    assert purse.reserved[0] > 0
+    server.status, server.body = 500, b"{}"
+    with pytest.raises(LLMError):
+        await embedder.embed(["and again"])
+    await embedder.close()
+    assert purse.settled[1:] == [Decimal(0)]  # refused: nobody bills that
+    assert [one.outcome for one in purse.attempts] == ["ok", "server"]
+
+
+async def test_a_call_that_timed_out_stays_spent(server: Server, cpu: Cpu) -> None:
+    purse = _Purse()
+    embedder = _remote(
+        "openai", server, cpu, purse.books(), embeddings_model="text-embedding-3-small", llm_timeout_sec=1e-6
+    )
+    with pytest.raises(LLMError):
+        await embedder.embed(["hello there"])
+    await embedder.close()
+    assert purse.settled == [None]
+
+
+async def test_under_a_budget_a_model_without_a_price_is_not_asked(server: Server, cpu: Cpu) -> None:
+    purse = _Purse()
+    embedder = _remote("nvidia", server, cpu, purse.books())
+    with pytest.raises(LLMError, match="price is unknown") as caught:
+        await embedder.embed(["hello there"])
+    await embedder.close()
+    assert (caught.value.kind, caught.value.retryable) == (Kind.BUDGET, False)
+    assert (server.requests, purse.reserved, [one.outcome for one in purse.attempts]) == ([], [], ["budget"])
+
+
+def test_the_first_vectors_load_numpy_outside_of_the_event_loop() -> None:
+    code = """
+import asyncio, sys, threading
+from src.worker.cpu import Cpu
+from src.worker.embeddings import CachedEmbedder, LocalEmbedder
+assert "numpy" not in sys.modules
+where = []
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            where.append(threading.current_thread().name)
+sys.meta_path.insert(0, Watch())
+cpu = Cpu()
+asyncio.run(CachedEmbedder(LocalEmbedder(cpu)).embed(["hello"]))
+cpu.close()
+print(where)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=50
+    )
+    assert said.stdout.strip() == "['cpu_0']"
+
+
 class _Counting:
     space = "counting/2"
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
 
-    async def embed(self, texts: Sequence[str]) -> Any:
+    async def embed(self, texts: Sequence[str], *, brand: str | None = None) -> Any:
         self.asked.append(list(texts))
         rows = [[math.cos(len(text)), math.sin(len(text))] for text in texts]
         return np.array(rows, dtype=np.float32).reshape(len(texts), 2)

@@ -180,8 +180,8 @@ async def test_a_killed_workers_tasks_from_lanes_are_taken_over(
         ("tasks:priority", {"type": "noop", "n": 1}, "succeeded"),
         ("tasks:standard", {"type": "noop", "n": 1}, "succeeded"),
         ("tasks:priority", {"type": "nobody_knows", "n": 1}, "unknown type"),
-        ("tasks:web_scan", {"brand": "acme"}, "unknown type 'web_scan'"),
-        ("queue:competitor_detection", {"brand": "acme"}, "unknown type 'competitor_detection'"),
+        ("tasks:web_scan", {"brand": "acme"}, "urls: is required, because WEB_SEARCH_SOURCES"),
+        ("queue:competitor_detection", {"brandName": "Acme"}, "brand: is required"),
     ],
 )
 async def test_every_task_list_is_a_door(

@@ -16,7 +16,7 @@ from src.worker.pipeline.brand_state import BrandState, Folder, Pending
 from src.worker.pipeline.contribution import Contribution, Post, contribution
 from src.worker.pipeline.fold_order import Waits, in_order
 from src.worker.services import insight_store
-from src.worker.services.insight_folds import Fold
+from src.worker.services.insight_folds import HOLD_MS, Fold, hold_of
 from src.worker.services.insight_publisher import InsightPublisher
 from src.worker.services.insight_store import InsightStore
 from src.worker.spike_detector import SpikeDetector, SpikeState, count_buckets
@@ -297,11 +297,10 @@ def test_contributions_add_up_in_any_order_and_survive_storage() -> None:
 def test_a_state_survives_storage() -> None:
     state = BrandState.new(BRAND, 1)
     parts = [contribution(part, received_at=NOW) for part in chunks(stream(), 300)]
-    clusters = [{"id": "t1", "label": "late", "mentionCount": 3, "spike": False}]
-    pending = [Pending(f"k{n}", f"c{n}", n, part, "text", clusters) for n, part in enumerate(parts)]
+    pending = [Pending(f"k{n}", f"c{n}", n, part, "text", clusters=2) for n, part in enumerate(parts)]
     Folder().fold(state, pending, to_ms(NOW))
     assert BrandState.from_dict(state.to_dict()).to_dict() == state.to_dict()
-    assert state.clusters["t1"][1] == 3 * len(parts)
+    assert {clusters for _, clusters, _ in state.outbox.chunks} == {2}
 
 
 def test_a_backlog_is_held_for_older_chunks_and_live_traffic_is_not() -> None:
@@ -330,6 +329,30 @@ async def test_what_is_held_goes_at_once_when_nothing_older_can_come(
     monkeypatch.setattr(Sizes, "idle", idle)
     assert await folds.fold(BRAND) is Fold.DONE
     assert (await bench.left())["state"]["crisis"]["late"] == 0
+
+
+async def test_what_a_dead_worker_had_in_hand_is_judged_with_the_rest_of_its_backlog(bench: Bench) -> None:
+    lease_sec = 15
+    parts = chunks(stream(days=2), 50)
+    expected = await _replay(bench, parts, together=len(parts))
+    await _fresh(bench)
+    began = bench.now
+    for number in (one for one in range(len(parts)) if one != 1):
+        await bench.save(number, parts[number])
+    folds = bench.restart(hold_ms=hold_of(lease_sec))
+    seen = began - timedelta(minutes=1)  # as `save` dates them
+    bench.now = seen + timedelta(seconds=lease_sec + 10)  # the lease is over, and somebody works on what is missing
+    assert await folds.fold(BRAND) is Fold.HELD
+    await bench.save(1, parts[1])
+    bench.now = seen + timedelta(seconds=2 * lease_sec + 1)
+    assert await folds.fold(BRAND) is Fold.DONE
+    found = await bench.left()
+    assert found["state"]["crisis"]["late"] == found["state"]["spike"]["late"] == 0
+    assert found == expected
+
+
+def test_a_backlog_is_held_for_two_leases_within_reason() -> None:
+    assert [hold_of(seconds) for seconds in (1, 15, 3600)] == [HOLD_MS, 30_000, 600_000]
 
 
 # -- silence ---------------------------------------------------------------------------------------------------

@@ -111,6 +111,10 @@ async def test_volume_is_complete_over_all_pages_and_within_its_bounds(client: h
     hour = await _all(client, f"{BASE}/volume", since=since, until=until)
     assert sum(item["count"] for item in hour) == 12
     assert all("2025-03-03T05" in item["timestamp"] for item in hour)
+    for bound in (items[0], items[-1]):  # the bucket that begins at `since` is there, the one at `until` is not
+        begins = bound["timestamp"]
+        assert (await _all(client, f"{BASE}/volume", since=begins))[-1] == bound
+        assert bound not in await _all(client, f"{BASE}/volume", until=begins)
     assert await _all(client, f"{BASE}/volume", until=items[-2]["timestamp"]) == items[-1:]
 
 

@@ -159,7 +159,10 @@ async def test_a_week_of_an_airline_has_a_spike_for_its_give_away_and_no_crisis_
 
         async def folded() -> Any:
             state = await runtime.storage.collection("brand_state").find_one({"_id": "southwest"})
-            return state if state and state["chunks"] == len(parts) else None
+            if not state or state["chunks"] < len(parts):
+                return None
+            waits = {"insight.waiting": {"$exists": True}}  # marked after everything that follows has been written
+            return None if await runtime.storage.collection("processed_chunks").find_one(waits) else state
 
         state = await until(folded, 40)
     assert state["crisis"]["late"] == state["spike"]["late"] == 0

@@ -310,3 +310,21 @@ async def test_a_replayed_history_has_its_own_present_and_the_future_has_none(st
     assert (span.since, span.until) == (datetime(2015, 2, 19, tzinfo=UTC), datetime(2015, 2, 20, tzinfo=UTC))
     await storage.insert_mentions([stored("Acme tomorrow", at="2999-01-01T00:00:00Z")])
     assert (await view.span("acme", days=1, now=NOW)).until == NOW
+
+
+async def test_a_mention_exactly_at_the_beginning_of_the_span_counts(storage: Storage) -> None:
+    """Whatever the order of an index: servers differ there."""
+    await storage.ensure_indexes(processed_chunks_ttl_days=1)
+    view, day = AudienceView(storage), timedelta(days=1)
+    await storage.insert_mentions(
+        [
+            stored("Acme first", author="ann", author_followers=100, at="2015-02-19T00:00:00Z"),
+            stored("Acme before", author="bob", author_followers=100, at="2015-02-18T23:59:59.999Z"),
+            stored("Acme last", author="cat", author_followers=100, at="2015-02-20T00:00:00Z"),
+            stored("Bolt first", author="dan", at="2015-02-19T00:00:00Z", metadata=about("Bolt")),
+        ]
+    )
+    span = await view.span("acme", days=1, now=NOW)
+    assert span.until - span.since == day
+    assert {one["author"] for one in await view.influencers("acme", span, limit=9)} == {"ann", "cat"}
+    assert [one["mentions"] for one in await view.competitors("acme", span, limit=9)] == [1]

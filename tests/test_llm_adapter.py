@@ -265,4 +265,4 @@ def test_keys_are_never_shown() -> None:
 
 
 def test_the_names_for_metrics_are_those_of_the_operations() -> None:
-    assert set(OPERATION_NAMES) == {*OPERATIONS, "probe"}
+    assert set(OPERATION_NAMES) == {*OPERATIONS, "probe", "embedding"}

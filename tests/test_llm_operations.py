@@ -36,7 +36,7 @@ CONTRACT = {
     "launch_detection", "competitor_detection", "web_insights", "response_suggestion", "competitor_mentions",
     "competitor_web_analysis", "web_content", "history_summary",
 }  # fmt: skip
-OURS = {"judge_mentions", "cluster_label", "decision_explanation"}
+OURS = {"judge_mentions", "competitor_complaints", "cluster_label", "decision_explanation"}
 
 # The prompts as they were released: hash of the declaration, and of the user's turn for the inputs of `plain`. Whatever
 # changes one of them needs another version, and a line of its own here.
@@ -47,10 +47,11 @@ RELEASED: dict[tuple[str, str], tuple[str, str]] = {
     ("strategic_analysis", "1"): ("bf1b252b120de5d3", "cf1dcc2399138ffd"),
     ("commercial_intent", "1"): ("24dca9fd3b07636b", "01f40c792bf92f1a"),
     ("competitor_complaint", "1"): ("df04ce2c2f235a44", "f6b0f59348bfaa3d"),
+    ("competitor_complaints", "1"): ("58bf332e9b3d665e", "d8f2302bb0adfbb0"),
     ("launch_detection", "1"): ("801ac89876b56dbc", "01f40c792bf92f1a"),
     ("competitor_detection", "1"): ("7be4df90b23aa3c8", "a38c294164667d9f"),
-    ("web_insights", "1"): ("ab619bc3ca9a20ad", "2715cd00c15c1fc0"),
-    ("response_suggestion", "1"): ("4860018d8442db20", "5108d096348fa4f7"),
+    ("web_insights", "2"): ("4f22a34f307e5999", "764d60e8a64535f7"),
+    ("response_suggestion", "2"): ("49ff2d0052a0a4b6", "47113ad5cd9effe0"),
     ("competitor_mentions", "1"): ("53571162db4b7270", "5e661f9d1ed3f5f8"),
     ("competitor_web_analysis", "1"): ("12e57098d1f7a4d5", "055325a6659a37a3"),
     ("web_content", "1"): ("145508869e6abed5", "1050537937a609f9"),
@@ -88,6 +89,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     | {"confidence": 1, "keywords": [], "lead_score": 0},
     "commercial_intent": {"sales_intent": False, "confidence": 0.8, "intent_type": "none", "pain_point": None},
     "competitor_complaint": {"category": "pricing", "specific_issue": "fees", "pain_level": 7},
+    "competitor_complaints": {
+        "complaints": [{"category": "pricing", "specific_issue": "fees", "pain_level": 7, "index": 0}]
+    },
     "launch_detection": {"is_launch": True, "product_name": "X", "success_score": 71, "reason": "It says so."}
     | {"hype_signals": [], "skepticism_signals": [], "reception": "warm"},
     "competitor_detection": {

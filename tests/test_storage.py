@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from src.worker import storage as storage_module
 from src.worker.errors import StorageUnavailable
 from src.worker.storage import Storage, StorageRefused
 
@@ -46,6 +48,25 @@ async def test_storing_the_same_mentions_from_many_sides_at_once_is_no_error(sto
     documents = [_document(n) for n in range(50)]
     await asyncio.gather(*(storage.insert_mentions(documents) for _ in range(10)))
     assert await storage.collection("mentions").count_documents({}) == 50
+
+
+async def test_thousands_of_mentions_are_read_and_written_a_few_at_a_time(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    call = storage_module._call
+
+    def counted(what: str, *seconds: float) -> Any:
+        calls.append(what)
+        return call(what, *seconds)
+
+    monkeypatch.setattr(storage_module, "_call", counted)
+    monkeypatch.setattr(storage_module, "PER_CALL", 10)
+    documents = [_document(n) for n in range(25)]
+    await storage.insert_mentions(documents)
+    found = await storage.mentions_by_key([document["_id"] for document in documents] + ["acme:999"])
+    assert [found[document["_id"]]["n"] for document in documents] == list(range(25))
+    assert (len(found), Counter(calls)) == (25, {"store mentions": 3, "read mentions": 3})
 
 
 async def test_pages_are_complete_and_without_repeats_also_where_times_are_equal(storage: Storage) -> None:

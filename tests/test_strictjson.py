@@ -47,7 +47,10 @@ def test_many_brackets_side_by_side_are_not_deep() -> None:
     assert len(strictjson.loads(json.dumps([{} for _ in range(1000)]).encode())) == 1000
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, {"a": [-math.inf]}, {"k": ("x", math.nan)}, "\ud800"])
+@pytest.mark.parametrize(
+    "bad",
+    [math.nan, math.inf, {"a": [-math.inf]}, {"k": ("x", math.nan)}, "\ud800", [0.5, math.nan, 1], [0.5, "\ud800"]],
+)
 def test_writing_never_hides_a_number_that_json_does_not_have(bad: object) -> None:
     with pytest.raises(ValueError, match=r"not JSON|surrogate"):
         strictjson.dumps(bad)
@@ -61,3 +64,20 @@ def test_any_bytes_give_a_value_or_an_invalid_task(raw: bytes) -> None:
     except InvalidTask:
         return
     assert json.loads(raw) == value
+
+
+def test_half_an_emoji_costs_its_text_one_character_and_nothing_else() -> None:
+    raw = b'{"mentions": [{"text": "cut \\ud83d", "caf\xc3\xa9": 1}, {"text": "whole \\ud83d\\ude00"}], "n": 1e400}'
+    with pytest.raises(InvalidTask, match=r"Infinity|inf"):
+        strictjson.loads_mended(raw)
+    found = strictjson.loads_mended(raw.replace(b"1e400", b"12345678901234567"))
+    assert found == {
+        "mentions": [{"text": "cut \ufffd", "café": 1}, {"text": "whole 😀"}],
+        "n": 12345678901234567,
+    }
+    for bad in (b'{"a": "\\ud83d", "b": NaN}', b'{"a": "\\ud83d"', b'{"a": "\\ud83d"}' + b"\xff"):
+        with pytest.raises(InvalidTask):
+            strictjson.loads_mended(bad)
+    deep = b'{"a": "\\ud83d", "b": ' + b"[" * 200 + b"]" * 200 + b"}"
+    with pytest.raises(InvalidTask, match="deep"):
+        strictjson.loads_mended(deep)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from .custody import Custody
-from .errors import QueueUnavailable
+from .errors import InvalidTask, QueueUnavailable
 from .logging import get_logger
 from .metrics import Metrics
 from .processor import Execution, Outcome
@@ -76,7 +76,8 @@ class Acknowledger:
         delivery = execution.finished.delivery
         self._custody.give_up(delivery)
         if answer == "ok":
-            self._metrics.tasks.ended(execution.type, execution.outcome)
+            invalid = isinstance(execution.error, InvalidTask)
+            self._metrics.tasks.ended(execution.type, execution.outcome, invalid=invalid)
             for code in execution.dead:
                 self._metrics.dead_letters.labels(code).inc()
             if execution.error is not None:

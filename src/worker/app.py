@@ -20,6 +20,7 @@ import uvicorn
 
 from . import __version__
 from .api.application import create_application
+from .api.key_ring import KeyRing
 from .config import Settings, load_settings, masked_url
 from .errors import ConfigError
 from .logging import configure, get_logger
@@ -62,9 +63,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def http_host(settings: Settings) -> str:
     """Where to listen: without a key on this machine only, whatever HTTP_HOST says."""
-    if settings.worker_api_key is None and settings.http_host not in _LOOPBACK:
+    if not _needs_key(settings) and settings.http_host not in _LOOPBACK:
         return "127.0.0.1"
     return settings.http_host
+
+
+def _needs_key(settings: Settings) -> bool:
+    return settings.worker_api_key is not None or settings.worker_api_keys_file is not None
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """
+    Raises:
+        ConfigError: the file of keys cannot be used.
+    """
+    key = settings.worker_api_key.get_secret_value() if settings.worker_api_key else None
+    return KeyRing(key, settings.worker_api_keys_file)
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -94,12 +108,17 @@ def listen(settings: Settings) -> socket.socket:
 
 async def serve(settings: Settings, sock: socket.socket) -> int:
     """Run until a signal; returns the exit code."""
+    keys = key_ring(settings)
     stop = asyncio.Event()
     _on_signals(stop)
     async with _servers(settings) as (redis_url, mongodb_uri, embedded):
         runtime = Runtime(settings, redis_url=redis_url, mongodb_uri=mongodb_uri)
-        key = settings.worker_api_key.get_secret_value() if settings.worker_api_key else None
-        app = create_application(runtime.api, api_key=key, max_body_bytes=settings.http_max_body_bytes)
+        app = create_application(
+            runtime.api,
+            keys=keys,
+            max_body_bytes=settings.http_max_body_bytes,
+            cors_origins=settings.cors_origins,
+        )
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_HTTP_CLOSE_SEC
         )
@@ -109,6 +128,8 @@ async def serve(settings: Settings, sock: socket.socket) -> int:
             "worker": asyncio.create_task(runtime.run()),
             "stop": asyncio.create_task(stop.wait()),
         }
+        if settings.worker_api_keys_file is not None:
+            jobs["keys"] = asyncio.create_task(keys.follow(runtime.audit.told))
         if embedded is not None:
             jobs["embedded"] = asyncio.create_task(embedded.supervise())
         _announce(settings, redis_url, mongodb_uri)
@@ -178,7 +199,7 @@ def _announce(settings: Settings, redis_url: str, mongodb_uri: str) -> None:
     shown = "127.0.0.1" if host in (*_LOOPBACK, "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     key = ""
     note = "loopback only: no WORKER_API_KEY is set"
-    if settings.worker_api_key is not None:
+    if _needs_key(settings):
         key, note = "-H 'X-API-Key: '\"$WORKER_API_KEY\" ", "X-API-Key required"
     elif host != settings.http_host:
         log.warning("HTTP_HOST is not used without WORKER_API_KEY", wanted=settings.http_host, used=host)

@@ -6,11 +6,14 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from . import __version__
 from .commands import EXIT_INTERRUPTED, EXIT_PROBLEM, note
+from .commands.examples import epilog
 from .errors import WorkerError
 
 _PROG: Final = "python -m src.worker.cli"
@@ -21,6 +24,10 @@ exit codes:
   2    wrong usage of the command line
   130  ended by Ctrl-C
 """
+
+
+_HELP_WIDTH: Final = 78
+"""Of descriptions: what argparse makes of a terminal of 80 columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,12 @@ COMMANDS: Final = (
     Command("llm", "which language models are used, what calls have cost, whether they answer", ".commands.llm"),
     Command("dead", "list, show, replay or drop what could not be processed", ".commands.dead"),
     Command("dedup", "which posts of a file repeat an earlier one, word for word or nearly so", ".commands.dedup"),
+    Command("keys", "make a key for the HTTP service, or list the keys of its file", ".commands.keys"),
+    Command("page", "read one page of the web as the worker reads it: title, date, text", ".commands.page"),
     Command("cluster", "what the posts of a file are about: clusters with labels, offline", ".commands.cluster"),
+    Command("doctor", "check settings, servers, disk, port and models; say how to mend each fault", ".commands.doctor"),
+    Command("brands", "how the brands are doing: mentions, health, crisis; one of them in detail", ".commands.brands"),
+    Command("completion", "a script that teaches bash, zsh or fish these commands", ".commands.completion"),
 )
 
 
@@ -72,21 +84,36 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     """All commands by name, but only the one that is asked for with its arguments."""
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    return _build(lambda command: command.name == chosen, _PROG)
+
+
+def whole_parser(prog: str = _PROG) -> argparse.ArgumentParser:
+    """All commands with all their arguments, for completion and reference; importing them takes a second."""
+    return _build(lambda command: True, prog)
+
+
+def _build(wanted: Callable[[Command], bool], prog: str) -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog=_PROG, description="Operator's commands of the worker.", epilog=_EXITS, formatter_class=form
+        prog=prog, description="Operator's commands of the worker.", epilog=_EXITS, formatter_class=form
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    chosen = next((word for word in words if not word.startswith("-")), None)
     for command in COMMANDS:
         one = commands.add_parser(
-            command.name, help=command.help, description=command.help, epilog=_EXITS, formatter_class=form
+            command.name,
+            help=command.help,
+            description=f"{command.help[:1].upper()}{command.help[1:]}.",
+            epilog=epilog(_PROG, command.name) + _EXITS,
+            formatter_class=form,
         )
-        if command.name == chosen:
+        if wanted(command):
             module = importlib.import_module(command.module, __package__)
             module.add_arguments(one)
             one.set_defaults(run=module.run)
+            if one.description and "\n" not in one.description:  # the formatter leaves descriptions as they are
+                one.description = textwrap.fill(one.description, _HELP_WIDTH)
     return parser
 
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from .brand_terms import BrandTerms
 from .common_words import STOP_WORDS
-from .llm.operations.clusters import Texts
 from .local_vectors import weight
 
 if TYPE_CHECKING:
+    from .llm.operations.clusters import Texts
     from .local_vectors import Matrix
 
 NOISE_LABEL: Final = "noise"
@@ -60,8 +60,9 @@ class _Seen:
     """Phrase → how it is written."""
 
 
-def labels_of(clusters: Sequence[Sequence[str]], brands: Sequence[str] = ()) -> list[str]:
-    """A label per cluster, different from each other, from the texts of each; names of the brands are left out.
+def labels_of(clusters: Sequence[Sequence[str]], brands: Sequence[str] = (), taken: Iterable[str] = ()) -> list[str]:
+    """A label per cluster, different from each other and from those `taken`, from the texts of each; names of the
+    brands are left out.
 
     A cluster whose texts have no words of their own ("ok", emoji) is called by its commonest text.
     """
@@ -71,11 +72,11 @@ def labels_of(clusters: Sequence[Sequence[str]], brands: Sequence[str] = ()) -> 
     for one in seen:
         everywhere.update(one.counts)
     total = sum(one.texts for one in seen)
-    taken: set[str] = set()
+    used = {label.lower() for label in taken}
     labels = []
     for one, texts in zip(seen, clusters, strict=True):
-        label = _distinct(*_ranked(one, everywhere, total), taken) or _commonest(texts, taken)
-        taken.add(label.lower())
+        label = _distinct(*_ranked(one, everywhere, total), used) or _commonest(texts, used)
+        used.add(label.lower())
         labels.append(label)
     return labels
 
@@ -85,6 +86,8 @@ def label_inputs(brand: str, texts: Sequence[str], vectors: Matrix, examples: in
 
     `vectors`: one per text, n x d, unit length.
     """
+    from .llm.operations.clusters import Texts  # loading operations takes long, and labels by phrases need none
+
     if len(texts) != len(vectors) or not len(texts):
         raise ValueError("a cluster has at least one text, and a vector for each")
     near = vectors @ vectors.mean(axis=0)

@@ -5,8 +5,10 @@ An invalid value stops the start with one line that names the variable, what is 
 
 from __future__ import annotations
 
+import re
 import socket
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -18,9 +20,19 @@ from pydantic_settings import SettingsConfigDict
 from .config_llm import LLMSettings
 from .errors import ConfigError
 from .keys import PlatformKeys, normalise_prefix
+from .search_sources import SearchSource, read_sources
 
 _SECRETS_DIR: Final = Path("/run/secrets")
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?", re.ASCII)
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+TracesSampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 
 
 def _default_worker_id() -> str:
@@ -43,10 +55,21 @@ class Settings(LLMSettings):
     http_port: Annotated[int, Field(ge=1, le=65535)] = 8000
     http_max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 4 * 2**20
     worker_api_key: SecretStr | None = None
+    worker_api_keys_file: Path | None = None
+    http_cors_origins: Annotated[str, Field(max_length=4_000)] = ""
+    http_write_rate: Annotated[int, Field(ge=0, le=10_000_000)] = 6_000
 
     worker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(default_factory=_default_worker_id)
     log_level: LogLevel = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
+
+    otel_exporter_otlp_endpoint: Annotated[str | None, Field(max_length=500, repr=False)] = None
+    otel_exporter_otlp_headers: SecretStr | None = None
+    otel_service_name: Annotated[str, Field(min_length=1, max_length=200)] = "brand-eval-worker"
+    otel_resource_attributes: Annotated[str, Field(max_length=2000)] = ""
+    otel_traces_sampler: TracesSampler = "parentbased_always_on"
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1.0
+    otel_sdk_disabled: bool = False
 
     standby_for: Annotated[str | None, Field(max_length=500)] = None
 
@@ -67,9 +90,14 @@ class Settings(LLMSettings):
     dead_letters_max: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
 
     dead_letters_max_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 512
+    redis_memory_limit_mb: Annotated[int, Field(ge=0, le=16_777_216)] = 0
+    janitor_every_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 0.0
+    mentions_hot_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    archive_keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    archive_url: Annotated[str | None, Field(max_length=1000, repr=False)] = None
     mention_max_chars: Annotated[int, Field(ge=280, le=2**20)] = 100_000
     dedup_window_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 72
-    chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    chunk_results_max: Annotated[int, Field(ge=100, le=1_000_000)] = 2_000
     evaluations_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 365
     processed_chunks_ttl_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
@@ -83,6 +111,25 @@ class Settings(LLMSettings):
     redis_result_prefix: str = "result:brand:"
     redis_failed_prefix: str = "failed:brand:"
     brand_list_key: Annotated[str, Field(min_length=1, max_length=200)] = "brands:set"
+
+    competitor_detection_auto: bool = True
+
+    web_search_sources: Annotated[str, Field(max_length=20_000, repr=False)] = ""
+    web_scan_pages: Annotated[int, Field(ge=1, le=50)] = 10
+
+    web_user_agent: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_-]+[\x20-\x7e]{0,200}$")] = None
+    web_timeout_sec: Annotated[float, Field(ge=1, le=300)] = 20.0
+    web_max_bytes: Annotated[int, Field(ge=65_536, le=64 * 2**20)] = 5 * 2**20
+    web_allowed_ports: str = ""
+    web_host_delay_sec: Annotated[float, Field(ge=0, le=60)] = 1.0
+    web_cache_mb: Annotated[int, Field(ge=0, le=1024)] = 16
+
+    bluesky_base_url: str = "https://public.api.bsky.app"
+    bluesky_pds_url: str = "https://bsky.social"
+    bluesky_handle: Annotated[str | None, Field(min_length=3, max_length=253)] = None
+    bluesky_app_password: SecretStr | None = None
+    bluesky_stream: bool = False
+    bluesky_jetstream_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
@@ -106,10 +153,45 @@ class Settings(LLMSettings):
     def _mongo_scheme(cls, value: str | None) -> str | None:
         return _checked_url(value, ("mongodb", "mongodb+srv"))
 
+    @field_validator("archive_url")
+    @classmethod
+    def _archive_place(cls, value: str | None) -> str | None:
+        if value is not None and not urlsplit(value.strip()).scheme:
+            raise ValueError("must be a URL such as file:///srv/archive, gridfs:// or s3://bucket/archive")
+        return None if value is None else value.strip()
+
+    @field_validator("bluesky_base_url", "bluesky_pds_url", "otel_exporter_otlp_endpoint")
+    @classmethod
+    def _http_scheme(cls, value: str | None) -> str | None:
+        return _checked_url(value, ("http", "https"))
+
+    @field_validator("bluesky_jetstream_url")
+    @classmethod
+    def _ws_scheme(cls, value: str) -> str | None:
+        return _checked_url(value, ("ws", "wss"))
+
     @field_validator("queue_type_slots")
     @classmethod
     def _slots_per_type(cls, value: str) -> str:
         _type_slots(value)
+        return value
+
+    @field_validator("web_search_sources")
+    @classmethod
+    def _readable_sources(cls, value: str) -> str:
+        read_sources(value)
+        return value
+
+    @field_validator("http_cors_origins")
+    @classmethod
+    def _whole_origins(cls, value: str) -> str:
+        _origins(value)
+        return value
+
+    @field_validator("web_allowed_ports")
+    @classmethod
+    def _port_numbers(cls, value: str) -> str:
+        _ports(value)
         return value
 
     @property
@@ -120,6 +202,20 @@ class Settings(LLMSettings):
     @property
     def type_slots(self) -> dict[str, int]:
         return _type_slots(self.queue_type_slots)
+
+    @property
+    def search_sources(self) -> tuple[SearchSource, ...]:
+        return read_sources(self.web_search_sources)
+
+    @property
+    def cors_origins(self) -> frozenset[str]:
+        """Origins whose pages may ask."""
+        return _origins(self.http_cors_origins)
+
+    @property
+    def web_ports(self) -> frozenset[int]:
+        """Ports that pages may be read from, beside 80 and 443."""
+        return _ports(self.web_allowed_ports)
 
     @property
     def platform_keys(self) -> PlatformKeys:
@@ -137,6 +233,22 @@ def _type_slots(text: str) -> dict[str, int]:
             raise ValueError("must be a list such as web_scan=2,probe=4 with numbers from 1")
         slots[name.strip()] = int(count)
     return slots
+
+
+def _origins(text: str) -> frozenset[str]:
+    """`https://a.example, http://localhost:3000` as browsers send them. No `*`: whoever may ask is named."""
+    origins = [word for part in text.split(",") if (word := part.strip())]
+    if any(not _ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be a list of origins such as https://app.example,http://localhost:3000, without a path")
+    return frozenset(origins)
+
+
+def _ports(text: str) -> frozenset[int]:
+    """`8080, 8443` as numbers."""
+    words = [word for part in text.split(",") if (word := part.strip())]
+    if any(not word.isdigit() or not word.isascii() or not 0 < int(word[:9]) < 65_536 for word in words):
+        raise ValueError("must be a list of ports from 1 to 65535, such as 8080,8443")
+    return frozenset(map(int, words))
 
 
 def _checked_url(value: str | None, schemes: tuple[str, ...]) -> str | None:
@@ -160,10 +272,21 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-        problem = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{name}: {problem[:1].lower()}{problem[1:]}") from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidSettings([_problem(one["loc"], one["msg"]) for one in found]) from None
+
+
+class InvalidSettings(ConfigError):
+    """Settings that cannot be used. The message is the first of `problems`, each one line without any value."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(problems[0])
+        self.problems = tuple(problems)
+
+
+def _problem(where: tuple[int | str, ...], message: str) -> str:
+    problem = message.removeprefix("Value error, ")
+    return f"{str(where[0]).upper() if where else 'settings'}: {problem[:1].lower()}{problem[1:]}"
 
 
 def masked_url(url: str) -> str:

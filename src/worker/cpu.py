@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,6 +15,9 @@ class Cpu:
     """Runs functions one after the other in a thread of its own."""
 
     def __init__(self) -> None:
+        # NumPy's linear algebra reads this when it is loaded, which nobody does before. Its own threads spin while they
+        # wait for the next small product: with them a mention took twice the processor's time (bench/analysis_load.py).
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cpu")
 
     async def run(self, function: Callable[..., Result], *args: object) -> Result:

@@ -32,6 +32,8 @@ class EmbeddingWire:
     """(model, dimensions, texts, key)"""
     vectors: Callable[[Any], list[Any]]
     """The decoded body as one vector per text, in order. Raises KeyError, TypeError or ValueError."""
+    tokens: Callable[[Any], Any]
+    """Input tokens as the decoded body counts them; None where it does not. Raises like `vectors`."""
 
 
 def _bearer(key: str | None) -> dict[str, str]:
@@ -71,11 +73,31 @@ def _indexed(body: Any) -> list[Any]:
     return [row["embedding"] for row in rows]
 
 
+def _openai_tokens(body: Any) -> Any:
+    return (body.get("usage") or {}).get("prompt_tokens")
+
+
+def _gemini_tokens(body: Any) -> Any:
+    return (body.get("usageMetadata") or {}).get("promptTokenCount")
+
+
 WIRES: Final[Mapping[str, EmbeddingWire]] = {
     "gemini": EmbeddingWire(
-        "gemini-embedding-001", 768, 100, _gemini, lambda body: [row["values"] for row in body["embeddings"]]
+        "gemini-embedding-001",
+        768,
+        100,
+        _gemini,
+        lambda body: [row["values"] for row in body["embeddings"]],
+        _gemini_tokens,
     ),
-    "openai": EmbeddingWire("text-embedding-3-small", 1536, 100, _openai, _indexed),
-    "ollama": EmbeddingWire("nomic-embed-text", 768, 64, _ollama, lambda body: list(body["embeddings"])),
-    "nvidia": EmbeddingWire("nvidia/nv-embed-v1", 4096, 50, _nvidia, _indexed),
+    "openai": EmbeddingWire("text-embedding-3-small", 1536, 100, _openai, _indexed, _openai_tokens),
+    "ollama": EmbeddingWire(
+        "nomic-embed-text",
+        768,
+        64,
+        _ollama,
+        lambda body: list(body["embeddings"]),
+        lambda body: body.get("prompt_eval_count"),
+    ),
+    "nvidia": EmbeddingWire("nvidia/nv-embed-v1", 4096, 50, _nvidia, _indexed, _openai_tokens),
 }

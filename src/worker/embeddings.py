@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .config import Settings
 from .cpu import Cpu
+from .embedding_books import Books, Embedded
 from .embedding_wires import WIRES, EmbeddingWire
 from .errors import ConfigError, InvalidTask
 from .llm.classify import classify
@@ -46,12 +47,13 @@ class Embedder(Protocol):
         """Name, version and dimension. Vectors of different spaces must never be compared."""
         ...
 
-    async def embed(self, texts: Sequence[str]) -> Matrix:
-        """n x d, float32, rows of unit length, in the order of the texts.
+    async def embed(self, texts: Sequence[str], *, brand: str | None = None) -> Matrix:
+        """n x d, float32, rows of unit length, in the order of the texts. `brand`: for whom, for the ledger.
 
         Raises:
             InvalidTask: a text is empty.
             LLMError: the provider failed; `retryable` and `not_before_sec` are the queue's to go by.
+            QueueUnavailable: a budget is set and Redis, which keeps it, does not answer.
         """
         ...
 
@@ -69,13 +71,13 @@ class LocalEmbedder:
     def space(self) -> str:
         return SPACE
 
-    async def embed(self, texts: Sequence[str]) -> Matrix:
-        import numpy as np
-
+    async def embed(self, texts: Sequence[str], *, brand: str | None = None) -> Matrix:
         _refuse_empty(texts)
         slices = [texts[start : start + _SLICE] for start in range(0, len(texts), _SLICE)]
         parts = [await self._cpu.run(self._vectors.matrix, one) for one in slices or [[]]]
-        return np.concatenate(parts)
+        import numpy as np  # loaded by now, in the thread: it takes longer than the event loop may stand still
+
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     async def close(self) -> None:
         return None
@@ -96,9 +98,17 @@ class Remote:
 class RemoteEmbedder:
     """A provider over HTTP: one request per batch, none repeated here; the queue tries a failed task again."""
 
-    def __init__(self, remote: Remote, wire: EmbeddingWire, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        wire: EmbeddingWire,
+        books: Books | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`books`: where calls are paid from and written down; None: a process that keeps none."""
         self._remote = remote
         self._wire = wire
+        self._books = books
         self._clock = clock
         self._health = Health(clock)
         self._client: Any = None
@@ -107,14 +117,15 @@ class RemoteEmbedder:
     def space(self) -> str:
         return f"{self._remote.target}/{self._remote.dimensions}"
 
-    async def embed(self, texts: Sequence[str]) -> Matrix:
+    async def embed(self, texts: Sequence[str], *, brand: str | None = None) -> Matrix:
+        _refuse_empty(texts)
+        await asyncio.to_thread(_load_numpy)
         import numpy as np
 
-        _refuse_empty(texts)
         if not texts:
             return np.zeros((0, self._remote.dimensions), dtype=np.float32)
         size = self._wire.batch
-        parts = [await self._batch(texts[start : start + size]) for start in range(0, len(texts), size)]
+        parts = [await self._batch(texts[start : start + size], brand) for start in range(0, len(texts), size)]
         return np.concatenate(parts)
 
     async def close(self) -> None:
@@ -122,7 +133,7 @@ class RemoteEmbedder:
             await self._client.aclose()
             self._client = None
 
-    async def _batch(self, texts: Sequence[str]) -> Matrix:
+    async def _batch(self, texts: Sequence[str], brand: str | None) -> Matrix:
         target = self._remote.target
         at, reason = self._health.available_at(target)
         now = self._clock()
@@ -132,7 +143,10 @@ class RemoteEmbedder:
             )
         self._health.begin(target)
         try:
-            matrix = self._checked(await self._ask(texts), len(texts))
+            if self._books is None:
+                done = await self._ask(texts)
+            else:
+                done = await self._books.kept(target, texts, brand, lambda: self._ask(texts))
         except LLMError as error:
             self._note(error)
             raise
@@ -140,10 +154,10 @@ class RemoteEmbedder:
             self._health.abandoned(target)
             raise
         self._health.succeeded(target)
-        return matrix
+        return done.vectors
 
-    async def _ask(self, texts: Sequence[str]) -> Any:
-        """The decoded body of a good answer."""
+    async def _ask(self, texts: Sequence[str]) -> Embedded:
+        """One request."""
         remote = self._remote
         sent = [redact(text) for text in texts] if remote.redact_pii else texts
         call = self._wire.call(remote.target.model, remote.dimensions, sent, remote.api_key)
@@ -155,7 +169,17 @@ class RemoteEmbedder:
                 raise HttpError(response.status_code, dict(response.headers), response.content)
         except Exception as error:
             raise classify(error, remote.target) from error
-        return decoded(response.content)
+        # A hundred vectors are a megabyte of digits: too much for the event loop.
+        return await asyncio.to_thread(self._read, response.content, len(texts))
+
+    def _read(self, content: bytes, count: int) -> Embedded:
+        body = decoded(content)
+        vectors = self._checked(body, count)
+        try:
+            tokens = self._wire.tokens(body)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            tokens = None
+        return Embedded(vectors, tokens if type(tokens) is int and tokens > 0 else None)
 
     async def _http(self) -> Any:
         if self._client is None:
@@ -207,19 +231,19 @@ class CachedEmbedder:
     def space(self) -> str:
         return self._inner.space
 
-    async def embed(self, texts: Sequence[str]) -> Matrix:
-        import numpy as np
-
+    async def embed(self, texts: Sequence[str], *, brand: str | None = None) -> Matrix:
         keys = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
         found = {key: self._kept[key] for key in keys if key in self._kept}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing or not texts:
-            fresh = await self._inner.embed(list(missing.values()))
+            fresh = await self._inner.embed(list(missing.values()), brand=brand)
             if not texts:
                 return fresh
             # Copies: a row kept as a view would keep its whole matrix.
             found |= {key: row.copy() for key, row in zip(missing, fresh, strict=True)}
         self._keep(found)
+        import numpy as np  # loaded by whoever made the vectors, off the event loop
+
         return np.stack([found[key] for key in keys])
 
     def _keep(self, found: dict[bytes, Any]) -> None:
@@ -233,8 +257,8 @@ class CachedEmbedder:
         await self._inner.close()
 
 
-def embedder_of(settings: Settings, cpu: Cpu) -> CachedEmbedder:
-    """The deployment's embedder, as the settings say.
+def embedder_of(settings: Settings, cpu: Cpu, books: Books | None = None) -> CachedEmbedder:
+    """The deployment's embedder, as the settings say. `books`: as for `RemoteEmbedder`.
 
     Raises:
         ConfigError: a key is missing, or the dimensions of a model that is not the provider's default.
@@ -262,7 +286,11 @@ def embedder_of(settings: Settings, cpu: Cpu) -> CachedEmbedder:
         settings.llm_timeout_sec,
         settings.llm_redact_pii,
     )
-    return CachedEmbedder(RemoteEmbedder(remote, wire))
+    return CachedEmbedder(RemoteEmbedder(remote, wire, books))
+
+
+def _load_numpy() -> None:
+    import numpy  # noqa: F401
 
 
 def _new_client() -> Any:

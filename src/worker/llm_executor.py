@@ -18,10 +18,13 @@ from .llm.concurrency import AdaptiveLimit
 from .llm.errors import Kind, LLMError
 from .llm.exchange import Attempt, Reply, Request, Target, Usage
 from .llm.health import Health, why
+from .llm.llm_spans import describe
 from .llm.policy import RULES, Backoff
 from .llm.progress import Candidate, Progress, Sent
 from .llm.rate import Meter
 from .llm.seams import Answered, Budget, Hold, Lines, Money, Question, Recorder, TokenCounts, Unfit
+from .trace_context import SpanKind
+from .tracing import span
 
 T = TypeVar("T")
 
@@ -87,11 +90,13 @@ class Executor:
         progress = Progress(
             question, uuid.uuid4().hex, [Candidate(target) for target in question.targets], question.request
         )
-        while True:
-            candidate = await self._next(progress)
-            answered = await self._try(progress, candidate)
-            if answered is not None:
-                return answered
+        with span(f"ask {question.purpose.operation}") as here:
+            while True:
+                candidate = await self._next(progress)
+                answered = await self._try(progress, candidate)
+                if answered is not None:
+                    here.set("worker.llm.attempts", len(progress.attempts))
+                    return answered
 
     # -- which target, and when ----------------------------------------------------------------------------------
 
@@ -145,7 +150,8 @@ class Executor:
         try:
             if self._free_at(candidate)[0] > self._clock():
                 return None  # it began to rest while we waited for a place
-            return await self._send(progress, candidate, limit, turn, turn_ends)
+            with span(f"chat {candidate.target.model}", SpanKind.CLIENT):
+                return await self._send(progress, candidate, limit, turn, turn_ends)
         finally:
             limit.leave()
 
@@ -331,6 +337,7 @@ class Executor:
         )
         progress.attempts.append(attempt)
         self._recorder.record(attempt)
+        describe(attempt, request)
 
     def concurrency(self, provider: str) -> dict[str, int]:
         """For people: calls that run and that may run at a time."""

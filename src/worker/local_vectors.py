@@ -67,6 +67,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(_LINK.sub(" ", folded)) or _WORD.findall(folded) or _SIGN.findall(folded)
 
 
+def has_words(text: str) -> bool:
+    """Whether a text says anything in words or figures, links left aside: emoji and marks alone are no matter."""
+    return _WORD.search(_LINK.sub(" ", text[:_TEXT_CHARS])) is not None
+
+
 class LocalVectors:
     """Texts to vectors; remembers the vectors of words. For one thread at a time."""
 

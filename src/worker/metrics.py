@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import platform
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from . import __version__, metrics_compat
 from .models import TaskPriority
+from .trace_context import Span
+from .tracing import span
 
 _SECONDS: Final = (
     0.001,
@@ -32,6 +46,8 @@ _SECONDS: Final = (
     120.0,
     300.0,
 )
+_LAGS: Final = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""0.02: the longest that anything may hold the event loop by the house's own rule."""
 _BUCKETS: Final = (*(str(bound) for bound in _SECONDS), "+Inf")
 
 
@@ -63,6 +79,7 @@ class TaskMetrics(Collector):
     def __init__(self) -> None:
         self.executions: dict[tuple[str, str], int] = {}
         self.in_flight: dict[str, int] = {}
+        self.chunks_failed: dict[str, int] = {}
         self._run: dict[str, _Durations] = {}
         self._wait: dict[TaskPriority, _Durations] = {priority: _Durations() for priority in TaskPriority}
 
@@ -75,9 +92,16 @@ class TaskMetrics(Collector):
             series = self._run[task_type] = _Durations()
         series.add(seconds)
 
-    def ended(self, task_type: str, outcome: str) -> None:
+    def ended(self, task_type: str, outcome: str, *, invalid: bool = False) -> None:
+        """`invalid`: it failed because of its input."""
         key = (task_type, outcome)
         self.executions[key] = self.executions.get(key, 0) + 1
+        if outcome == "failed" and task_type == metrics_compat.CHUNKS:
+            reason = metrics_compat.REASONS[0 if invalid else 1]
+            self.chunks_failed[reason] = self.chunks_failed.get(reason, 0) + 1
+
+    def run_times(self, task_type: str) -> _Durations | None:
+        return self._run.get(task_type)
 
     def collect(self) -> Iterable[Metric]:
         executions = CounterMetricFamily(
@@ -107,11 +131,34 @@ class Metrics:
     """All metrics of one process on one registry of its own, so that tests can have several."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a series began is not worth a second series of each
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         r = self.registry
         self.tasks = TaskMetrics()
         r.register(self.tasks)
+        older = metrics_compat.OlderNames(
+            self.tasks.executions,
+            self.tasks.chunks_failed,
+            lambda: self.tasks.run_times(metrics_compat.CHUNKS),
+        )
+        r.register(older)
+        Info("worker_build", "Which version runs.", registry=r).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        self.loop_lag = Histogram(
+            "worker_event_loop_lag_seconds",
+            "How much later than asked for the event loop comes round, measured ten times a second.",
+            buckets=_LAGS,
+            registry=r,
+        )
+        self._stages = Histogram(
+            "worker_mention_stage_duration_seconds",
+            "Duration of one stage of one chunk (normalise, dedup, analyse, topics, store, conclude).",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=r,
+        )
         self.dead_letters = Counter("worker_dead_letters", "Dead letters written, by error code.", ["code"], registry=r)
         self.reclaimed = Counter("worker_tasks_reclaimed", "Tasks taken over from a lost worker.", registry=r)
         self.parked = Counter("worker_tasks_parked", "Tasks put into a lane to let others pass.", registry=r)
@@ -142,10 +189,23 @@ class Metrics:
         self.standby_changes = Counter(
             "worker_standby_changes", "Times the worker took over from or gave back to the primary.", ["to"], registry=r
         )
-
         self.standby_active = Gauge(
             "worker_standby_active", "1 while this worker stands in for the primary, 0 while it stands by.", registry=r
         )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Span]:
+        """A stage of a chunk, as a span and, when it comes to its end, in the histogram."""
+        began = time.perf_counter()
+        with span(name) as here:
+            yield here
+        self._stages.labels(name).observe(time.perf_counter() - began)
+
+    def watch_state(self, states: Iterable[str], state: Callable[[], str]) -> None:
+        """Show the worker's state, asked for at every scrape."""
+        gauge = Gauge("worker_state", "1 for the state the worker is in.", ["state"], registry=self.registry)
+        for one in states:
+            gauge.labels(one).set_function(lambda one=one: float(state() == one))  # type: ignore[misc]
 
     def set_depths(
         self,

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from .times import from_ms
+from .trace_context import TraceContext
 
 
 class TaskPriority(StrEnum):
@@ -191,6 +192,8 @@ class Task(NamedTuple):
     of the same id again. Empty: not from the queue."""
     replayed: bool = False
     """It had failed for good, and an operator has sent it back."""
+    trace: TraceContext | None = None
+    """Of whoever sent it."""
 
     @property
     def received_at(self) -> datetime:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from . import strictjson
+from . import strictjson, trace_context
 from .doors import door_of
 from .errors import DeadlinePassed, InvalidTask, TaskTimeout, WorkerError, WorkerLost
 from .handlers import HandlerResult, Registry
@@ -27,6 +27,8 @@ from .queue_outputs import QueueOutputs, failure
 from .retry_policy import RetryPolicy
 from .tasks import brand_field, json_kind, parse_task, run_at, task_id
 from .times import iso_ms, to_ms
+from .trace_context import Scope, Span, SpanKind
+from .tracing import OFF, Tracing, span
 
 log = get_logger(__name__)
 
@@ -82,6 +84,7 @@ class Processor:
         rng: Random,
         task_timeout_sec: float,
         max_task_bytes: int,
+        tracing: Tracing = OFF,
     ) -> None:
         self._handlers = handlers
         self._outputs = outputs
@@ -90,6 +93,8 @@ class Processor:
         self._rng = rng
         self._timeout = task_timeout_sec
         self._max_bytes = max_task_bytes
+        self._tracing = tracing
+        self._said_of_traces = False
 
     @property
     def task_types(self) -> list[str]:
@@ -105,6 +110,8 @@ class Processor:
         try:
             document = self._document(delivery)
             task = self._task(delivery, document)
+            if task.trace is None and trace_context.PARENT in document:
+                self._no_trace(task)
             if "runAt" in document:
                 due = run_at(document)
                 if due is not None and to_ms(due) > now:
@@ -128,7 +135,7 @@ class Processor:
             raise InvalidTask("task", "the stream entry has no field `task`")
         if len(raw) > self._max_bytes:
             raise InvalidTask("task", f"has {len(raw):,} bytes, at most {self._max_bytes:,} are allowed")
-        document = strictjson.loads(raw)
+        document = strictjson.loads_mended(raw)
         if not isinstance(document, dict):
             raise InvalidTask("task", f"must be a JSON object, not {json_kind(document)}")
         return document
@@ -148,6 +155,7 @@ class Processor:
                 door=key,
                 entry=f"{delivery.priority.value}-{delivery.first.decode()}",
                 replayed=b"replayed" in delivery.fields,
+                trace=trace_context.of(document),
             )
         task = parse_task(
             document,
@@ -169,8 +177,25 @@ class Processor:
     async def perform(self, run: Run) -> Execution:
         """Run the handler. Cancellation leaves the entry pending, unless the run has expired: that is an outcome."""
         run.started_ms = self._outputs.now_ms()
+        task = run.task
+        if self._tracing is OFF:  # the usual case costs a context variable, no more
+            token = trace_context.enter(Scope(task.id, task.trace))
+            try:
+                return await self._performed(run)
+            finally:
+                trace_context.leave(token)
+        # The producer's span is the parent, so that it is one trace, and linked: retries and replays come long after.
+        links = () if task.trace is None else (task.trace,)
+        name = f"process {task.type}"
+        with self._tracing.begin(name, SpanKind.CONSUMER, parent=task.trace, task_id=task.id, links=links) as here:
+            execution = await self._performed(run)
+            _describe(here, run, execution)
+            return execution
+
+    async def _performed(self, run: Run) -> Execution:
         try:
-            result = await self._handlers[run.task.type].handle(run.task)
+            with span("handle"):
+                result = await self._handlers[run.task.type].handle(run.task)
             return self._succeeded(run, result)
         except asyncio.CancelledError:
             if not run.expired:
@@ -186,6 +211,16 @@ class Processor:
         except Exception as error:  # noqa: BLE001 - a fault in a handler is the task's outcome, logged and retried
             log.error("handler failed", exc=error, task_id=run.task.id, type=run.task.type)
             return self._failed(run, error)
+
+    def _no_trace(self, task: Task) -> None:
+        """Said once: a producer that writes its traces wrongly does so in each of its tasks."""
+        if not self._said_of_traces:
+            self._said_of_traces = True
+            log.warning(
+                "a task's traceparent is none of W3C Trace Context and is not used; further ones are not mentioned",
+                task_id=task.id,
+                type=task.type,
+            )
 
     # -- after -------------------------------------------------------------------------------------------------
 
@@ -307,6 +342,24 @@ def _nameless(delivery: Delivery, document: Any, brand: str) -> Task:
         attempt=delivery.attempt,
         received_ms=delivery.received_ms,
     )
+
+
+def _describe(here: Span, run: Run, execution: Execution) -> None:
+    """Attributes under the names of OpenTelemetry's conventions for messaging, ours under `worker.`."""
+    task, delivery = run.task, run.delivery
+    here.set("messaging.system", "redis")
+    here.set("messaging.operation.name", "process")
+    here.set("messaging.operation.type", "process")
+    here.set("messaging.destination.name", delivery.stream.decode())
+    here.set("messaging.message.id", task.id)
+    here.set("worker.task.type", task.type)
+    here.set("worker.task.door", task.door)
+    here.set("worker.task.attempt", task.attempt)
+    here.set("worker.task.wait_ms", max(0, run.started_ms - task.received_ms))
+    here.set("worker.task.outcome", execution.outcome.value)
+    here.set("worker.brand", task.brand)
+    if execution.error is not None:
+        here.fail(failure(execution.error)["code"])
 
 
 def _hint(document: Any, name: str, limit: int) -> str:

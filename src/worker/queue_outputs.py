@@ -17,6 +17,7 @@ from .models import Task, TaskStatus
 from .queue_commands import Command, Word
 from .queue_entries import DeadLetter, Delivery
 from .times import iso_ms
+from .trace_context import outgoing
 
 _OVER: Final = frozenset((TaskStatus.SUCCEEDED, TaskStatus.FAILED))
 _TEXT: Final = {status: status.value for status in TaskStatus}
@@ -85,6 +86,8 @@ class QueueOutputs:
                 "status": _TEXT[status],
                 "attempts": task.attempt,
                 "finishedAt": finished,
+                # Inside an execution its own span; of what never ran, the producer's.
+                **(outgoing() or ({} if task.trace is None else task.trace.fields())),
             }
             commands.append((b"PUBLISH", keys.EVENTS, orjson.dumps(event)))
         return commands

@@ -15,6 +15,8 @@ from .queue_entries import Depth
 from .queue_outputs import delayed_member, wall_ms
 from .redis_client import RedisClient, Script
 from .times import iso_ms, to_ms
+from .trace_context import PARENT, SpanKind, outgoing
+from .tracing import span
 
 DEPTH_KEYS: Final[list[str]] = [
     keys.DELAYED,
@@ -38,9 +40,22 @@ class QueueClient:
         self._depth = Script("depth")
 
     async def enqueue(self, task: Mapping[str, Any], *, task_id: str, run_at: datetime | None = None) -> bytes | None:
-        """Add a checked task. Returns the record of an earlier task of the same id, None when it was accepted."""
+        """Add a checked task. Returns the record of an earlier task of the same id, None when it was accepted.
+
+        Enqueued inside a task or a request, it belongs to the same trace, unless it names one itself.
+        """
         stream = keys.STREAMS[TaskPriority(task.get("priority") or TaskPriority.NORMAL)]
-        document = orjson.dumps({**task, "id": task_id})
+        with span(f"send {stream}", SpanKind.PRODUCER) as here:
+            here.set("messaging.system", "redis")
+            here.set("messaging.operation.name", "send")
+            here.set("messaging.destination.name", stream)
+            here.set("messaging.message.id", task_id)
+            trace = {} if PARENT in task else outgoing()
+            return await self._add({**task, **trace, "id": task_id}, stream, run_at)
+
+    async def _add(self, task: Mapping[str, Any], stream: str, run_at: datetime | None) -> bytes | None:
+        task_id = task["id"]
+        document = orjson.dumps(task)
         now = self.now_ms()
         record = {"id": task_id, "type": task["type"], "status": TaskStatus.QUEUED, "attempts": 0}
         wait_ms = 0 if run_at is None else max(0, to_ms(run_at) - now)

@@ -99,6 +99,7 @@ class QueueWorker:
         self._alive_at = time.monotonic()
         self._looks = 0
         self._reclaimed_all = True
+        metrics.watch_state([one.value for one in WorkerState], lambda: self.state.value)
 
     @property
     def state(self) -> WorkerState:
@@ -215,8 +216,10 @@ class QueueWorker:
 
     async def _watch_once(self) -> None:
         """Stop what has run too long; say "running" of what takes a while."""
+        asked = time.monotonic() + _WATCH_EVERY_SEC
         await asyncio.sleep(_WATCH_EVERY_SEC)
         self._alive_at = time.monotonic()
+        self._metrics.loop_lag.observe(max(0.0, self._alive_at - asked))
         now = self._queue.now_ms()
         slow: list[Run] = []
         for run in self._slots.running:

@@ -19,6 +19,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from .errors import QueueUnavailable
 from .queue_commands import Command, Word
+from .trace_context import SpanKind
+from .tracing import span
 
 CONNECT_TIMEOUT_SEC: Final = 5.0
 CALL_TIMEOUT_SEC: Final = 10.0
@@ -97,10 +99,18 @@ class Script:
     """A Lua script, called by its hash; sent when the server does not know it (yet, or any more)."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._source = _source(name)
         self._sha = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: RedisClient, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
+        with span(f"redis {self._name}", SpanKind.CLIENT) as here:
+            here.set("db.system.name", "redis")
+            here.set("db.operation.name", "EVALSHA")
+            here.set("db.stored_procedure.name", self._name)
+            return await self._call(client, keys, args)
+
+    async def _call(self, client: RedisClient, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         try:
             return await client.call("EVALSHA", self._sha, len(keys), *keys, *args)
         except RedisRefused as error:

@@ -12,41 +12,33 @@ from typing import Final
 from . import __version__
 from .admission import Admission
 from .api.context import ApiContext
-from .cascade import Cascade
+from .api.events import llm_figures
+from .api.write_rate import WriteRate
+from .brand_side import BrandSide
 from .config import Settings
-from .cpu import Cpu
+from .connections import Connections
 from .dead_letters import DeadLetters
 from .errors import StorageUnavailable
 from .gates import Gates
-from .judge import MentionJudge
+from .handlers import Registry
 from .lease_keeper import Held, LeaseKeeper, Lost
 from .list_doors import ListDoors
-from .llm.accounting import Accounting
-from .llm.operation_names import OPERATION_NAMES
 from .llm.view import LLMView
-from .llm_adapter import LLMAdapter
 from .logging import get_logger
-from .metrics import Metrics
 from .processor import Processor
-from .queue_consumer import TaskQueue
-from .queue_outputs import QueueOutputs
 from .queue_worker import QueueWorker
-from .redis_client import RedisClient
 from .retry_policy import RetryPolicy
-from .services.audience import AudienceService
-from .services.brands import BrandDirectory
-from .services.duplicates import NearLinks
+from .services.audit import AuditLog
 from .services.evaluations import Evaluations
-from .services.insight import InsightService
-from .services.insight_metrics import InsightMetrics
-from .services.insight_publisher import InsightPublisher
-from .services.insight_queue import QueueSizes
-from .services.insight_store import InsightStore, insight_indexes
-from .services.mentions import MentionService
-from .services.students import StudentService, StudentStore
-from .services.tiers import Tiers
-from .standby import Standby
-from .storage import Storage
+from .services.finished_tasks import FinishedTasks
+from .services.history import History
+from .services.indexes import ensure_all_indexes
+from .services.insight_store import InsightStore
+from .services.janitor_report import LastRun
+from .services.live_feed import LiveFeed
+from .services.overview import Overview
+from .services.topic_store import TopicStore
+from .services.topic_view import TopicView
 from .trades import Parts, task_types
 
 log = get_logger(__name__)
@@ -65,151 +57,79 @@ class Runtime:
         self, settings: Settings, *, redis_url: str, mongodb_uri: str, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self.settings = settings
-        self._clock = clock
-        self.metrics = Metrics()
-        # Room for the blocking read, the loops and the routes beside one call per running task.
-        self.redis = RedisClient(redis_url, max_connections=settings.queue_concurrency + 32)
-        self.storage = Storage(mongodb_uri)
-        self.cpu = Cpu()
-        self.accounting = Accounting(
-            settings,
-            redis=self.redis,
-            storage=self.storage,
-            registry=self.metrics.registry,
-            now=clock,
-            operations=OPERATION_NAMES,
+        base = self._base = Connections(settings, redis_url=redis_url, mongodb_uri=mongodb_uri, clock=clock)
+        self.metrics, self.redis, self.storage = base.metrics, base.redis, base.storage
+        self.cpu, self.llm, self.queue, self.standby = base.cpu, base.llm, base.queue, base.standby
+        self.brand_side = BrandSide(base)
+        self.students, self.topics = self.brand_side.students, self.brand_side.topics
+        self.mentions, self.audience = self.brand_side.mentions, self.brand_side.audience
+        self.evaluations = Evaluations(base.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
+        self.janitor = LastRun(base.redis, base.metrics.registry)
+        self.audit = AuditLog(base.storage, base.metrics.registry, worker_id=settings.worker_id, clock=clock)
+        self.handlers = self._handlers()
+        self.gates = Gates(
+            base.metrics,
+            storage_ping=base.storage.ping,
+            memory_limit_bytes=settings.worker_memory_limit_mb << 20 or None,
+            standing_by=base.standby is not None,
         )
-        self.llm = LLMAdapter(
-            settings,
-            recorder=self.accounting.recorder,
-            money=self.accounting.money,
-            budget=self.accounting.budget,
-            redis=self.redis,
-            now=clock,
+        self.worker = self._worker()
+        models = LLMView(base.llm, base.accounting.ledger, base.accounting.budget, clock)
+        self._live = self._live_feed(models)
+        self.api = self._api(models)
+
+    def _handlers(self) -> Registry:
+        base, brands = self._base, self.brand_side
+        parts = Parts(
+            settings=self.settings,
+            clock=base.clock,
+            redis=base.redis,
+            storage=base.storage,
+            cpu=base.cpu,
+            metrics=base.metrics,
+            llm=base.llm,
+            queue=base.queue,
+            brands=base.brands,
+            mentions=brands.mentions,
+            audience=brands.audience,
+            evaluations=self.evaluations,
+            local=brands.local,
+            suggester=brands.suggester,
+            bluesky=brands.bluesky,
+            web=brands.web,
         )
-        self.accounting.metrics.watch_providers(self.llm.states)
-        keys = settings.platform_keys
-        outputs = QueueOutputs(
-            worker_id=settings.worker_id,
-            dead_letters_max=settings.dead_letters_max,
-            result_ttl_sec=settings.task_result_ttl_sec,
-        )
-        self.queue = TaskQueue(
-            self.redis,
-            worker_id=settings.worker_id,
-            lease_sec=settings.queue_lease_sec,
-            dead_letters_max=settings.dead_letters_max,
-            dead_letters_max_bytes=settings.dead_letters_max_mb << 20,
-            result_ttl_sec=settings.task_result_ttl_sec,
-            outputs=outputs,
-        )
-        brands = BrandDirectory(self.redis, keys)
-        self.students = StudentService(StudentStore(self.storage), clock=clock)
-        judge = MentionJudge(self.llm, self.redis, keep_sec=settings.llm_cache_ttl_sec)
-        self.insight = self._build_insight()
-        self.mentions = MentionService(
-            self.storage,
-            brands,
-            self.cpu,
-            self.metrics,
-            clock=clock,
-            max_chars=settings.mention_max_chars,
-            tiers=Tiers(self.cpu, self.metrics, self.students, judge, Cascade(settings.llm_max_share)),
-            near=NearLinks.build(self.redis, self.cpu, settings),
-            insight=self.insight,
-        )
-        self.audience = AudienceService(self.storage, brands, self.cpu, clock=clock, live=settings.consume_live_lists)
-        self.evaluations = Evaluations(self.storage, clock=clock, ttl_days=settings.evaluations_ttl_days)
-        self.handlers = task_types(
-            Parts(
-                settings=settings,
-                clock=clock,
-                redis=self.redis,
-                storage=self.storage,
-                cpu=self.cpu,
-                metrics=self.metrics,
-                llm=self.llm,
-                queue=self.queue,
-                brands=brands,
-                mentions=self.mentions,
-                audience=self.audience,
-                evaluations=self.evaluations,
-            )
-        )
+        return task_types(parts)
+
+    def _worker(self) -> QueueWorker:
+        base, settings = self._base, self.settings
         processor = Processor(
             self.handlers,
-            outputs,
-            keys,
+            base.outputs,
+            settings.platform_keys,
             policy=RetryPolicy(
                 settings.queue_max_attempts, settings.queue_retry_base_sec, settings.queue_retry_max_sec
             ),
             rng=Random(),
             task_timeout_sec=settings.task_timeout_sec,
             max_task_bytes=settings.queue_max_task_bytes,
+            tracing=base.tracing,
         )
-        self.standby = (
-            Standby(
-                self.redis,
-                settings.standby_for,
-                worker_id=settings.worker_id,
-                interval_sec=settings.heartbeat_interval_sec,
-            )
-            if settings.standby_for
-            else None
-        )
-        self.gates = Gates(
-            self.metrics,
-            storage_ping=self.storage.ping,
-            memory_limit_bytes=settings.worker_memory_limit_mb << 20 or None,
-            standing_by=self.standby is not None,
-        )
-        self.worker = QueueWorker(
-            self.queue,
+        return QueueWorker(
+            base.queue,
             processor,
-            ListDoors(self.redis, keys, self.metrics, live_lists=settings.consume_live_lists),
-            self.metrics,
+            ListDoors(base.redis, settings.platform_keys, base.metrics, live_lists=settings.consume_live_lists),
+            base.metrics,
             Admission(brand_slots=settings.brand_slots, type_slots=settings.type_slots),
             self.gates,
-            partial(self._keeper, redis_url),
+            self._keeper,
             concurrency=settings.queue_concurrency,
             drain_sec=settings.drain_timeout_sec,
-            standby=self.standby,
-        )
-        self.api = ApiContext(
-            worker_id=settings.worker_id,
-            version=__version__,
-            queue=self.queue,
-            dead_letters=DeadLetters(self.redis, keys, clock=clock, result_ttl_sec=settings.task_result_ttl_sec),
-            storage=self.storage,
-            mentions=self.mentions,
-            task_types=self.handlers,
-            evaluations=self.evaluations,
-            metrics=self.metrics,
-            redis_ping=self.redis.ping,
-            worker_state=lambda: self.worker.state.value,
-            standby=self.standby,
-            insight=InsightStore(self.storage),
-            llm=LLMView(self.llm, self.accounting.ledger, self.accounting.budget, clock),
+            standby=base.standby,
         )
 
-    def _build_insight(self) -> InsightService:
-        metrics = InsightMetrics(self.metrics.registry)
-        return InsightService(
-            InsightStore(self.storage),
-            InsightPublisher(
-                self.redis, summaries=self.settings.publish_summary, on_refused=metrics.refused.labels("output").inc
-            ),
-            self.cpu,
-            metrics,
-            clock=self._clock,
-            queue=QueueSizes(
-                self.queue.depth, clock=self._clock, active=lambda: self.standby is None or self.standby.active
-            ),
-        )
-
-    def _keeper(self, redis_url: str, held: Held, lost: Lost) -> LeaseKeeper:
+    def _keeper(self, held: Held, lost: Lost) -> LeaseKeeper:
         return LeaseKeeper(
-            redis_url,
+            self._base.redis_url,
             worker_id=self.settings.worker_id,
             lease_sec=self.settings.queue_lease_sec,
             heartbeat_sec=self.settings.heartbeat_interval_sec,
@@ -218,51 +138,96 @@ class Runtime:
             announcement=self.standby.announcement if self.standby is not None else None,
         )
 
+    def _live_feed(self, models: LLMView) -> LiveFeed:
+        overview = Overview(
+            self.queue,
+            self.redis,
+            llm=partial(llm_figures, models),
+            worker=lambda: {
+                "id": self.settings.worker_id,
+                "version": __version__,
+                "state": self.worker.state.value,
+            },
+            clock=self._base.clock,
+        )
+        return LiveFeed(overview, partial(FinishedTasks, self._base.redis_url))
+
+    def _api(self, models: LLMView) -> ApiContext:
+        base, settings = self._base, self.settings
+        return ApiContext(
+            tracing=base.tracing,
+            worker_id=settings.worker_id,
+            version=__version__,
+            queue=base.queue,
+            dead_letters=DeadLetters(
+                base.redis, settings.platform_keys, clock=base.clock, result_ttl_sec=settings.task_result_ttl_sec
+            ),
+            storage=base.storage,
+            mentions=self.mentions,
+            task_types=self.handlers,
+            evaluations=self.evaluations,
+            metrics=base.metrics,
+            redis_ping=base.redis.ping,
+            worker_state=lambda: self.worker.state.value,
+            standby=base.standby,
+            suggester=self.brand_side.suggester,
+            insight=InsightStore(base.storage),
+            topics=TopicView(TopicStore(base.storage), InsightStore(base.storage)),
+            history=History(base.storage, base.cpu),
+            janitor=self.janitor,
+            live=self._live,
+            audit=self.audit,
+            writes=WriteRate(base.redis, settings.http_write_rate),
+            llm=models,
+        )
+
     async def run(self) -> None:
         """Prepare the storage (waiting for it as long as it takes), then work until `stop()`."""
-        self.accounting.start()
+        self._base.accounting.start()
+        self.janitor.start()
+        self.audit.start()
+        try:
+            if await self._prepared():
+                await self._work()
+        finally:
+            self._live.stop()
+
+    async def _prepared(self) -> bool:
+        """False when `stop()` came first."""
         preparing = asyncio.create_task(self._prepare())
         stopping = asyncio.create_task(self.worker.stopped_early())
         await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not preparing.done():
             preparing.cancel()
-            return
+            return False
         preparing.result()
-        self.insight.start()
-        learning = asyncio.create_task(self.students.run(), name="students")
-        try:
-            await self.worker.run()
-        finally:
-            learning.cancel()
-            await asyncio.wait({learning})
-            await self.insight.close()
-        if not learning.cancelled() and (fault := learning.exception()) is not None:
-            log.error("learning had stopped", problem=f"{type(fault).__name__}: {fault}")
-
-    def stop(self) -> None:
-        self.worker.stop()
-
-    async def close(self) -> None:
-        await self.llm.close()
-        await self.accounting.close()
-        await self.redis.close()
-        self.storage.close()
-        self.cpu.close()
+        return True
 
     async def _prepare(self) -> None:
         said = False
         while True:
             try:
-                await self.storage.ensure_indexes(
-                    processed_chunks_ttl_days=self.settings.processed_chunks_ttl_days,
-                    llm_calls_ttl_days=self.accounting.calls_ttl_days,
-                )
-                await self.evaluations.ensure_indexes()
-                await self.storage.make_indexes(insight_indexes(self.settings.processed_chunks_ttl_days))
+                await ensure_all_indexes(self.storage, self.settings, clock=self._base.clock)
                 return
             except StorageUnavailable as error:
                 if not said:
                     said = True
                     log.warning("MongoDB is not available, waiting for it", problem=error.message)
             await asyncio.sleep(_PREPARE_AGAIN_SEC)
+
+    async def _work(self) -> None:
+        self.brand_side.start()
+        try:
+            await self.worker.run()
+        finally:
+            await self.brand_side.close()
+
+    def stop(self) -> None:
+        self.worker.stop()
+
+    async def close(self) -> None:
+        await self.janitor.close()
+        await self.audit.close()
+        self.brand_side.web.close()
+        await self._base.close()

@@ -7,12 +7,13 @@ Changing the driver (motor's successor is PyMongo's own async client) is a chang
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
@@ -30,19 +31,27 @@ from pymongo.errors import (
 from pymongo.write_concern import WriteConcern
 
 from .errors import StorageUnavailable, WorkerError
+from .trace_context import SpanKind
+from .tracing import span
 
 Document = dict[str, Any]
+_Item = TypeVar("_Item")
 
 MENTIONS: Final = "mentions"
 PROCESSED_CHUNKS: Final = "processed_chunks"
 LLM_CALLS: Final = "llm_calls"
 LEADS: Final = "leads"
+ARCHIVED: Final = "archived_mentions"
+"""What is left of a mention in the archive: enough to know a repeat of it."""
 
 _LEADS_KEPT_SEC: Final = 400 * 86_400
 """A year of leads can be compared with the one before it."""
 
 _CALL_TIMEOUT_SEC: Final = 15.0
 """Longest one database call may take; a bulk of 200 upserts takes 0.1 s on a laptop."""
+PER_CALL: Final = 500
+"""Documents one call reads or writes. A chunk may have thousands; in one call they were seen to take longer than the
+timeout where the machine was busy, at every attempt anew."""
 _INDEX_TIMEOUT_SEC: Final = 120.0
 """Building an index over an existing large collection at the first start of a new version."""
 _TRANSIENT_CODES: Final = frozenset({11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262})
@@ -99,6 +108,11 @@ class Storage:
 
     def collection(self, name: str) -> AsyncIOMotorCollection[Document]:
         return self._database[name]
+
+    @property
+    def database(self) -> AsyncIOMotorDatabase[Document]:
+        """For what belongs to no one collection."""
+        return self._database
 
     async def ping(self) -> None:
         async with _call("ping"):
@@ -165,11 +179,29 @@ class Storage:
                 age = {"name": wanted["name"], "expireAfterSeconds": wanted["expireAfterSeconds"]}
                 await self._database.command("collMod", name, index=age)
 
-    async def mentions_by_key(self, keys: Sequence[str]) -> dict[str, Document]:
-        """Stored mentions by `_id`; absent ones are missing from the answer."""
+    async def mentions_by_key(self, keys: Sequence[str], *, owner: str | None = None) -> dict[str, Document]:
+        """Stored mentions by `_id`; absent ones are missing from the answer.
+
+        Of one in the archive there are `_id`, `content_hash`, `author`, and the `owner` nobody: it can only be
+        repeated. `owner`: a chunk that is executed again; what it has brought itself is absent when it is not at hand.
+        """
+        found: dict[str, Document] = {}
+        for part in parts(keys):
+            found |= await self._some_by_key(part, owner)
+        return found
+
+    async def _some_by_key(self, keys: Sequence[str], owner: str | None) -> dict[str, Document]:
         async with _call("read mentions"):
             found = await self.collection(MENTIONS).find({"_id": {"$in": list(keys)}}).to_list(None)
-        return {document["_id"]: document for document in found}
+            at_hand = {document["_id"]: document for document in found}
+            missing = {archived_key(key): key for key in keys if key not in at_hand}
+            stones: list[Document] = []
+            if missing:
+                stones = await self.collection(ARCHIVED).find({"_id": {"$in": list(missing)}}).to_list(None)
+        if owner is not None:
+            stones = [one for one in stones if one["owner"] != owner_number(owner)]
+        archived = [_archived(missing[bytes(one["_id"])], one) for one in stones]
+        return at_hand | {document["_id"]: document for document in archived}
 
     async def insert_mentions(self, documents: Iterable[Document]) -> None:
         """Store those whose `_id` is not there yet; the others stay as they are."""
@@ -190,13 +222,12 @@ class Storage:
             UpdateOne({"_id": document["_id"]}, {"$setOnInsert": _without_id(document)}, upsert=True)
             for document in documents
         ]
-        if not operations:
-            return
-        async with _call(what):
-            try:
-                await self.collection(name).bulk_write(operations, ordered=False)
-            except BulkWriteError as error:
-                _raise_unless_duplicates(error, what)
+        for part in parts(operations):
+            async with _call(what):
+                try:
+                    await self.collection(name).bulk_write(part, ordered=False)
+                except BulkWriteError as error:
+                    _raise_unless_duplicates(error, what)
 
     async def save_chunk(self, key: str, on_insert: Mapping[str, Any], always: Mapping[str, Any]) -> Document:
         """Upsert one processed chunk and return it as it is now stored (the first writer's `on_insert` stays).
@@ -214,9 +245,12 @@ class Storage:
             raise StorageUnavailable("store chunk: the chunk just written cannot be read back")
         return stored
 
-    async def list_mentions(self, brand: str, *, limit: int, before: tuple[datetime, str] | None) -> Page:
-        """Mentions of a brand, newest first. `before` is the cursor of the page before."""
-        query: Document = {"brand": brand}
+    async def list_mentions(
+        self, brand: str, *, limit: int, before: tuple[datetime, str] | None, topics: Sequence[str] = ()
+    ) -> Page:
+        """Mentions of a brand, newest first; only those of `topics` where some are named. `before` is the cursor of the
+        page before."""
+        query: Document = {"brand": brand, **({"topic": {"$in": list(topics)}} if topics else {})}
         if before is not None:
             when, key = before
             query["$or"] = [{"created_at": {"$lt": when}}, {"created_at": when, "_id": {"$lt": key}}]
@@ -226,6 +260,26 @@ class Storage:
         more = len(items) > limit
         items = items[:limit]
         return Page(items, (items[-1]["created_at"], items[-1]["_id"]) if more else None)
+
+
+def parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """The items, as many at a time as one call may take."""
+    for start in range(0, len(items), PER_CALL):
+        yield items[start : start + PER_CALL]
+
+
+def archived_key(key: str) -> bytes:
+    """`_id` in `archived_mentions`: 16 bytes of a hash instead of 60 letters and more, for there are many."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def owner_number(owner: str) -> int:
+    """A chunk's key as a signed number of 64 bits."""
+    return int.from_bytes(hashlib.sha256(owner.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
+
+
+def _archived(key: str, stone: Document) -> Document:
+    return {"_id": key, "content_hash": key.rpartition(":")[2], "author": stone["author"], "owner": ""}
 
 
 def _without_id(document: Document) -> Document:
@@ -245,8 +299,11 @@ def _raise_unless_duplicates(error: BulkWriteError, what: str) -> None:
 async def _call(what: str, timeout_sec: float = _CALL_TIMEOUT_SEC) -> AsyncIterator[None]:
     """Turn the driver's errors into the worker's, and give every call a deadline."""
     try:
-        async with asyncio.timeout(timeout_sec):
-            yield
+        with span(f"mongodb {what}", SpanKind.CLIENT) as here:
+            here.set("db.system.name", "mongodb")
+            here.set("db.operation.name", what)
+            async with asyncio.timeout(timeout_sec):
+                yield
     except TimeoutError as error:
         raise StorageUnavailable(f"{what}: no answer in {timeout_sec:.0f} s") from error
     except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:

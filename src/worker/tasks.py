@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from . import trace_context
 from .errors import InvalidTask
 from .models import Task, TaskPriority
 from .times import parse_time, to_ms
@@ -53,6 +54,7 @@ def parse_task(
     identity, brand, priority = pop("id", None), pop("brand", None), pop("priority", None)
     dedup_key, deadline, inner = pop("dedupKey", None), pop("deadline", None), pop("payload", None)
     pop("runAt", None)
+    trace = trace_context.take(fields)
     if inner is not None:
         if not isinstance(inner, dict):
             raise InvalidTask("payload", f"must be an object, not {json_kind(inner)}")
@@ -71,6 +73,7 @@ def parse_task(
         door,
         entry,
         replayed,
+        trace,
     )
 
 

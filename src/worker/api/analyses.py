@@ -9,11 +9,13 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from ..times import iso
+from .access import READS
 from .brands import read_cursor, write_cursor
 from .context import Context
 from .problems import responses
+from .schemas.llm import Analysis, AnalysisPage
 
-router = APIRouter(prefix="/v1/analyses", tags=["evaluation"])
+router = APIRouter(prefix="/v1/analyses", tags=["evaluation"], dependencies=[READS])
 
 _HEADERS: Final = {
     # The report draws with inline styles and SVG and needs nothing from anywhere.
@@ -23,7 +25,7 @@ _HEADERS: Final = {
 }
 
 
-@router.get("", responses=responses(400, 401, 503))
+@router.get("", response_model=AnalysisPage, responses=responses(400, 401, 503))
 async def listed(
     ctx: Context,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -35,7 +37,7 @@ async def listed(
     return JSONResponse({"items": items, "next": write_cursor(*page.next_cursor) if page.next_cursor else None})
 
 
-@router.get("/{identity}", responses=responses(401, 404, 503))
+@router.get("/{identity}", response_model=Analysis, responses=responses(401, 404, 503))
 async def one(identity: str, ctx: Context) -> JSONResponse:
     """An analysis by the id of its `analyze_basic` task, as the task's result holds it."""
     return JSONResponse(await _found(identity, ctx))

@@ -15,11 +15,14 @@ from ..errors import InvalidTask
 from ..pipeline.documents import public
 from ..pipeline.intake import parse_chunk
 from ..tasks import brand_field, json_kind, slug_of
+from .access import READS, WRITES
 from .body import read_json
 from .context import Context
 from .problems import responses
+from .schemas.mentions import Analysed, MentionPage
+from .topics import TopicId, topic_names
 
-router = APIRouter(prefix="/v1", tags=["brands"])
+router = APIRouter(prefix="/v1", tags=["brands"], dependencies=[READS])
 
 _ANALYZE_MAX: Final = 100
 """A synchronous batch must answer within a second; larger ones are tasks."""
@@ -45,7 +48,13 @@ _ANALYZE_BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("/analyze", openapi_extra=_ANALYZE_BODY, responses=responses(400, 401, 413, 415, 503))
+@router.post(
+    "/analyze",
+    response_model=Analysed,
+    dependencies=[WRITES],
+    openapi_extra=_ANALYZE_BODY,
+    responses=responses(400, 401, 413, 415, 503),
+)
 async def analyze(request: Request, ctx: Context) -> JSONResponse:
     """Judge a small batch now. Nothing is stored; `rejected` names the items that could not be used, and why."""
     document = await read_json(request)
@@ -65,16 +74,20 @@ async def analyze(request: Request, ctx: Context) -> JSONResponse:
     )
 
 
-@router.get("/brands/{brand}/mentions", responses=responses(400, 401, 503))
+@router.get("/brands/{brand}/mentions", response_model=MentionPage, responses=responses(400, 401, 503))
 async def mentions(
     brand: str,
     ctx: Context,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
+    topic: TopicId = None,
 ) -> JSONResponse:
-    """Stored mentions of a brand, newest first. `next` is the cursor of the next page, null on the last."""
+    """Stored mentions of a brand, newest first; with `topic` only those in that one. `next` is the cursor of the next
+    page, null on the last."""
     slug = slug_of(brand_field(brand) or brand)
-    page = await ctx.storage.list_mentions(slug, limit=limit, before=read_cursor(cursor) if cursor else None)
+    before = read_cursor(cursor) if cursor else None
+    topics = await topic_names(ctx, slug, topic)
+    page = await ctx.storage.list_mentions(slug, limit=limit, before=before, topics=topics)
     following = write_cursor(*page.next_cursor) if page.next_cursor else None
     return JSONResponse({"items": [public(document) for document in page.items], "next": following})
 

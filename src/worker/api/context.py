@@ -13,11 +13,19 @@ from ..handlers import Registry
 from ..llm.view import LLMView
 from ..metrics import Metrics
 from ..queue_producer import QueueClient
+from ..services.audit import AuditLog
 from ..services.evaluations import Evaluations
+from ..services.history import History
 from ..services.insight_store import InsightStore
+from ..services.janitor_report import LastRun
+from ..services.live_feed import LiveFeed
 from ..services.mentions import MentionService
+from ..services.suggestions import Suggester
+from ..services.topic_view import TopicView
 from ..standby import Standby
 from ..storage import Storage
+from ..tracing import OFF, Tracing
+from .write_rate import WriteRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,14 @@ class ApiContext:
     standby: Standby | None = None
     llm: LLMView | None = None
     insight: InsightStore | None = None
+    history: History | None = None
+    topics: TopicView | None = None
+    suggester: Suggester | None = None
+    janitor: LastRun | None = None
+    tracing: Tracing = OFF
+    live: LiveFeed | None = None
+    audit: AuditLog | None = None
+    writes: WriteRate | None = None
 
 
 def context(request: Request) -> ApiContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -11,11 +12,13 @@ from fastapi.responses import JSONResponse
 from ..dead_letter_view import LetterFilter
 from ..errors import InvalidTask
 from ..tasks import json_kind
+from .access import OPERATES, READS, note
 from .body import read_json
 from .context import Context
 from .problems import MEDIA_TYPE, PROBLEM_SCHEMA, responses
+from .schemas.queue import DeadLetter, DeadLetters, Dropped, Replayed, ReplayedMany, Retried
 
-router = APIRouter(prefix="/v1", tags=["dead letters"])
+router = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[READS])
 
 _FILTERS: Final = ("brand", "type", "code")
 _GONE: Final = "There is no dead letter of this id (any more)."
@@ -48,7 +51,7 @@ _FOREIGN: Final[dict[int | str, dict[str, Any]]] = {
 Text = Annotated[str | None, Query(max_length=200)]
 
 
-@router.get("/dead-letters", responses=responses(400, 401, 503))
+@router.get("/dead-letters", response_model=DeadLetters, responses=responses(400, 401, 503))
 async def letters(
     ctx: Context,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -67,7 +70,7 @@ async def letters(
     return JSONResponse({"items": items, "next": page.next})
 
 
-@router.get("/dead-letters/{letter_id}", responses=responses(400, 401, 404, 503))
+@router.get("/dead-letters/{letter_id}", response_model=DeadLetter, responses=responses(400, 401, 404, 503))
 async def letter(letter_id: str, ctx: Context) -> JSONResponse:
     """One dead letter with its whole task; bytes that are no text also as `taskBase64`."""
     one = await ctx.dead_letters.get(letter_id)
@@ -78,6 +81,8 @@ async def letter(letter_id: str, ctx: Context) -> JSONResponse:
 
 @router.post(
     "/dead-letters/replay",
+    response_model=ReplayedMany,
+    dependencies=[OPERATES],
     status_code=202,
     openapi_extra=_REPLAY_BODY,
     responses={**responses(400, 401, 413, 415, 503), **_FOREIGN},
@@ -86,23 +91,33 @@ async def replay_matching(request: Request, ctx: Context) -> dict[str, int]:
     """Put back all that match and are there now, oldest first. `{}` names nothing: say `{"all": true}` for all."""
     document = await read_json(request)
     wanted = _filter_of_body(document)
-    return {"replayed": await ctx.dead_letters.replay_matching(wanted, limit=_limit(document))}
+    limit = _limit(document)
+    note(request, **asdict(wanted), limit=limit)
+    replayed = await ctx.dead_letters.replay_matching(wanted, limit=limit)
+    note(request, replayed=replayed)
+    return {"replayed": replayed}
 
 
 @router.post(
-    "/dead-letters/{letter_id}/replay", status_code=202, responses={**responses(400, 401, 404, 503), **_FOREIGN}
+    "/dead-letters/{letter_id}/replay",
+    response_model=Replayed,
+    dependencies=[OPERATES],
+    status_code=202,
+    responses={**responses(400, 401, 404, 503), **_FOREIGN},
 )
-async def replay(letter_id: str, ctx: Context) -> JSONResponse:
+async def replay(letter_id: str, request: Request, ctx: Context) -> JSONResponse:
     """Put one back onto its stream. `taskId` is the id of its task from now on (see `Location`)."""
     task_id = await ctx.dead_letters.replay(letter_id)
     if task_id is None:
         raise HTTPException(404, _GONE)
+    note(request, taskId=task_id)
     body = {"id": letter_id, "taskId": task_id, "status": "queued"}
     return JSONResponse(body, status_code=202, headers={"Location": f"/v1/tasks/{quote(task_id)}"})
 
 
 @router.delete(
     "/dead-letters/{letter_id}",
+    dependencies=[OPERATES],
     status_code=204,
     response_class=Response,
     responses={**responses(400, 401, 404, 503), **_FOREIGN},
@@ -114,7 +129,12 @@ async def drop(letter_id: str, ctx: Context) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/dead-letters", responses={**responses(400, 401, 503), **_FOREIGN})
+@router.delete(
+    "/dead-letters",
+    response_model=Dropped,
+    dependencies=[OPERATES],
+    responses={**responses(400, 401, 503), **_FOREIGN},
+)
 async def drop_matching(
     request: Request, ctx: Context, brand: Text = None, type: Text = None, code: Text = None, all: bool = False
 ) -> dict[str, int]:
@@ -123,14 +143,22 @@ async def drop_matching(
         if name not in (*_FILTERS, "all"):  # a misspelt filter must not delete what it was to spare
             raise InvalidTask(name[:50], f"is not a filter, known: {', '.join(_FILTERS)}, all")
     wanted = _filter({"brand": brand, "type": type, "code": code}, everything=all)
-    return {"dropped": await ctx.dead_letters.drop_matching(wanted)}
+    dropped = await ctx.dead_letters.drop_matching(wanted)
+    note(request, dropped=dropped)
+    return {"dropped": dropped}
 
 
-@router.post("/retry/{brand}", responses={**responses(400, 401, 503), **_FOREIGN})
-async def retry(brand: str, ctx: Context) -> dict[str, str | int]:
+@router.post(
+    "/retry/{brand}",
+    response_model=Retried,
+    dependencies=[OPERATES],
+    responses={**responses(400, 401, 503), **_FOREIGN},
+)
+async def retry(brand: str, request: Request, ctx: Context) -> dict[str, str | int]:
     """Everything of a brand that has failed, once more: its dead letters and the failure records of workers in
     `failed:brand:{slug}`. The orchestrator's records in that list stay where they are."""
     slug, retried = await ctx.dead_letters.retry_brand(brand)
+    note(request, retried=retried)
     return {"status": "ok", "retried": retried, "brand": slug}
 
 

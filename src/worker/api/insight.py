@@ -24,11 +24,14 @@ from ..spike_detector import BUCKET_MS, SpikeDetector
 from ..storage import Document
 from ..tasks import brand_field, slug_of
 from ..times import from_ms, iso_ms, parse_time, to_ms
+from .access import READS
 from .brands import read_cursor, write_cursor
 from .context import ApiContext, Context
 from .problems import responses
+from .schemas.insight import BrandHealth, BrandPage, BrandSummary, CrisisState, Spikes, Volume
+from .topics import TopicId, topic_names
 
-router = APIRouter(prefix="/v1/brands", tags=["insight"])
+router = APIRouter(prefix="/v1/brands", tags=["insight"], dependencies=[READS])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=500)]
@@ -38,7 +41,7 @@ _BUCKETS_MAX: Final = 2_016
 _SPIKES: Final = SpikeDetector()
 
 
-@router.get("", responses=responses(400, 401, 503))
+@router.get("", response_model=BrandPage, responses=responses(400, 401, 503))
 async def brands(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """Brands that are known, by slug, with how they are doing. `next` is the cursor of the next page."""
     after = read_cursor(cursor)[1] if cursor else None
@@ -48,16 +51,16 @@ async def brands(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSON
     return JSONResponse({"items": items, "next": following})
 
 
-@router.get("/{brand}/summary", responses=responses(400, 401, 404, 503))
+@router.get("/{brand}/summary", response_model=BrandSummary, responses=responses(400, 401, 404, 503))
 async def summary(brand: str, ctx: Context) -> JSONResponse:
     """The cumulative summary. What is null is explained in `null_reasons`."""
-    return JSONResponse(brand_summary(await _state(ctx, brand)))
+    return JSONResponse(brand_summary(await brand_state(ctx, brand)))
 
 
-@router.get("/{brand}/health", responses=responses(400, 401, 404, 503))
+@router.get("/{brand}/health", response_model=BrandHealth, responses=responses(400, 401, 404, 503))
 async def health(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """Health with its parts; `items` are the days, newest first, each at its end."""
-    state = await _state(ctx, brand)
+    state = await brand_state(ctx, brand)
     before = read_cursor(cursor)[1] if cursor else None
     days = [one for one in reversed(state.health_history()) if before is None or one.day.isoformat() < before]
     items = [health_of(one) for one in days[:limit]]
@@ -65,11 +68,11 @@ async def health(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = N
     return JSONResponse({**health_document(state), "items": items, "next": following})
 
 
-@router.get("/{brand}/crisis", responses=responses(400, 401, 404, 503))
+@router.get("/{brand}/crisis", response_model=CrisisState, responses=responses(400, 401, 404, 503))
 async def crisis(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """Where the brand stands, the figures of the last hour judged, and its crises, newest first, each with its
     `history`. `provisional` is what would be told if nothing more came."""
-    state = await _state(ctx, brand)
+    state = await brand_state(ctx, brand)
     page = await _store(ctx).page(CRISIS_EVENTS, state.brand, limit=limit, before=_place(cursor))
     return JSONResponse(
         {
@@ -83,10 +86,10 @@ async def crisis(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = N
     )
 
 
-@router.get("/{brand}/spikes", responses=responses(400, 401, 404, 503))
+@router.get("/{brand}/spikes", response_model=Spikes, responses=responses(400, 401, 404, 503))
 async def spikes(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """Spikes of volume, newest first. `provisional`: not certain before the hour for late mentions is over."""
-    state = await _state(ctx, brand)
+    state = await brand_state(ctx, brand)
     page = await _store(ctx).page(SPIKES, state.brand, limit=limit, before=_place(cursor))
     return JSONResponse(
         {
@@ -99,7 +102,7 @@ async def spikes(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = N
     )
 
 
-@router.get("/{brand}/volume", responses=responses(400, 401, 404, 503))
+@router.get("/{brand}/volume", response_model=Volume, responses=responses(400, 401, 404, 503))
 async def volume(
     brand: str,
     ctx: Context,
@@ -107,17 +110,23 @@ async def volume(
     until: Moment = None,
     limit: Annotated[int, Query(ge=1, le=_BUCKETS_MAX)] = 288,
     cursor: Cursor = None,
+    topic: TopicId = None,
 ) -> JSONResponse:
-    """Posts per five minutes, newest first; buckets in which nobody wrote are left out. `since` <= bucket < `until`."""
+    """Posts per five minutes, newest first; buckets in which nobody wrote are left out. `since` <= bucket < `until`.
+    With `topic` only posts in that one."""
     slug = await _known(ctx, brand)
-    bounds = {
-        name: value
-        for name, value in (("$gte", _ms(since, "since")), ("$lt", _ms(until, "until")))
-        if value is not None
-    }
-    query = {"$and": [{"ms": {name: value}} for name, value in bounds.items()]} if bounds else None
+    topics = await topic_names(ctx, slug, topic)
+    conditions: list[Document] = []
+    if (first := _ms(since, "since")) is not None:
+        # As `$gte` of whole numbers; the embedded server leaves its bound out where an index is in descending order.
+        conditions.append({"ms": {"$gt": first - 1}})
+    if (end := _ms(until, "until")) is not None:
+        conditions.append({"ms": {"$lt": end}})
+    if topics:
+        conditions.append({"$or": [{f"topics.{name}": {"$exists": True}} for name in topics]})
+    query = {"$and": conditions} if conditions else None
     page = await _store(ctx).page(VOLUME, slug, limit=limit, before=_place(cursor), query=query)
-    items = [bucket_shown(document) for document in page.items]
+    items = [bucket_shown(document, topics) for document in page.items]
     return JSONResponse({"brand": slug, "bucketMinutes": BUCKET_MS // 60_000, "items": items, "next": _next(page)})
 
 
@@ -127,7 +136,7 @@ def _store(ctx: ApiContext) -> InsightStore:
     return ctx.insight
 
 
-async def _state(ctx: ApiContext, brand: str) -> BrandState:
+async def brand_state(ctx: ApiContext, brand: str) -> BrandState:
     slug = slug_of(brand_field(brand) or brand)
     document = await _store(ctx).state(slug)
     if document is None:

@@ -17,9 +17,11 @@ from ..llm.costs import By, CostRow
 from ..llm.view import LLMView, ProviderState
 from ..tasks import brand_field, slug_of
 from ..times import iso, parse_time
+from .access import READS
 from .problems import responses
+from .schemas.llm import Costs, LanguageModels
 
-router = APIRouter(prefix="/v1/llm", tags=["language models"])
+router = APIRouter(prefix="/v1/llm", tags=["language models"], dependencies=[READS])
 
 _SPAN: Final = timedelta(days=30)
 """What a report covers that names no beginning."""
@@ -38,7 +40,7 @@ def _view(request: Request) -> LLMView:
 View = Annotated[LLMView, Depends(_view)]
 
 
-@router.get("", responses=responses(401, 404))
+@router.get("", response_model=LanguageModels, responses=responses(401, 404))
 async def state(view: View) -> JSONResponse:
     """Providers as this worker sees them; calls and budget of today (UTC), of all workers together.
 
@@ -55,7 +57,7 @@ async def state(view: View) -> JSONResponse:
     )
 
 
-@router.get("/costs", responses=responses(400, 401, 404, 503))
+@router.get("/costs", response_model=Costs, responses=responses(400, 401, 404, 503))
 async def report(
     request: Request,
     view: View,

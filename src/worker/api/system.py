@@ -11,20 +11,27 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from ..errors import WorkerError
+from .access import OPEN
 from .context import Context
+from .schemas.system import Health, Ready
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], dependencies=[OPEN])
 
 _PROBE_SEC: Final = 3.0
 """Shorter than the probe timeouts people set, so that they see which dependency it was."""
 
 
-@router.get("/health", summary="Is the process alive?")
+@router.get("/health", response_model=Health, summary="Is the process alive?")
 async def health(ctx: Context) -> dict[str, str]:
     return {"status": "ok", "workerId": ctx.worker_id, "version": ctx.version}
 
 
-@router.get("/ready", summary="Can it work? Asks Redis and MongoDB.", responses={503: {"description": "Not ready"}})
+@router.get(
+    "/ready",
+    response_model=Ready,
+    summary="Can it work? Asks Redis and MongoDB.",
+    responses={503: {"description": "Not ready", "model": Ready}},
+)
 async def ready(ctx: Context) -> JSONResponse:
     redis, mongodb = await asyncio.gather(_ask(ctx.redis_ping), _ask(ctx.storage.ping))
     state = ctx.worker_state()
@@ -39,7 +46,14 @@ async def ready(ctx: Context) -> JSONResponse:
     return JSONResponse(body, status_code=200 if fine else 503)
 
 
-@router.get("/metrics", summary="Prometheus metrics")
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+)
 async def metrics(ctx: Context) -> Response:
     return Response(ctx.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -12,11 +12,13 @@ from fastapi.responses import JSONResponse
 from ..errors import InvalidTask
 from ..models import TaskPriority
 from ..tasks import parse_task, run_at
+from .access import READS, WRITES
 from .body import read_json
 from .context import Context
 from .problems import responses
+from .schemas.queue import Accepted, QueueState, TaskRecord
 
-router = APIRouter(prefix="/v1", tags=["queue"])
+router = APIRouter(prefix="/v1", tags=["queue"], dependencies=[READS])
 
 _TASK_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -47,7 +49,14 @@ _TASK_BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("/tasks", status_code=202, openapi_extra=_TASK_BODY, responses=responses(400, 401, 413, 415, 503))
+@router.post(
+    "/tasks",
+    response_model=Accepted,
+    dependencies=[WRITES],
+    status_code=202,
+    openapi_extra=_TASK_BODY,
+    responses=responses(400, 401, 413, 415, 503),
+)
 async def submit(request: Request, ctx: Context) -> JSONResponse:
     """Put a task into the queue. The same `id` sent again does nothing and returns the task as it stands."""
     document = await read_json(request)
@@ -67,7 +76,7 @@ async def submit(request: Request, ctx: Context) -> JSONResponse:
     )
 
 
-@router.get("/tasks/{task_id:path}", responses=responses(401, 404, 503))
+@router.get("/tasks/{task_id:path}", response_model=TaskRecord, responses=responses(401, 404, 503))
 async def task_state(task_id: str, ctx: Context) -> JSONResponse:
     """The record of a task: queued, running, succeeded or failed, with its result or error."""
     record = await ctx.queue.read_record(task_id)
@@ -76,7 +85,7 @@ async def task_state(task_id: str, ctx: Context) -> JSONResponse:
     return JSONResponse(record)
 
 
-@router.get("/queue", responses=responses(401, 503))
+@router.get("/queue", response_model=QueueState, responses=responses(401, 503))
 async def queue_state(ctx: Context) -> dict[str, Any]:
     """Sizes of the queue now."""
     depth = await ctx.queue.depth()

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("file", metavar="FILE", help="CSV, TSV or JSONL with texts and labels, also .gz; - for standard input")
-    add("--task", required=True, choices=("sentiment", "intent"))
+    add("--task", required=True, choices=("sentiment", "intent"), help="what the labels say of the texts")
     add("--out", metavar="STUDENT", help=f"keep the student here instead of in {_WHERE}")
     add("--store", action="store_true", help="add the labels to MongoDB; done by itself when MONGODB_URI is set")
     default = Intent.FEATURE_REQUEST.value

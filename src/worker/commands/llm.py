@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    providers = await _providers(settings, ask=arguments.ask)
+    providers = await ask_providers(settings, ask=arguments.ask)
     costs = await _costs(settings, arguments.by, arguments.days)
     if arguments.json:
         print(json.dumps({"providers": providers, "costs": costs}))
@@ -49,7 +49,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_PROBLEM if any(one["failed"] for one in providers) else EXIT_OK
 
 
-async def _providers(settings: Settings, *, ask: bool) -> list[dict[str, Any]]:
+async def ask_providers(settings: Settings, *, ask: bool) -> list[dict[str, Any]]:
+    """Every provider with its state; `answer` and `failed` only with `ask`."""
     from ..llm.budget import Unlimited
     from ..llm.price_files import load_prices
     from ..llm_adapter import LLMAdapter

@@ -11,6 +11,7 @@ from ..models import Chunk, Rejected, Task
 from ..pipeline.intake import parse_chunk
 from ..queue_commands import Command
 from ..services.audience import AudienceService
+from ..services.launches import LaunchScout
 from ..services.mentions import MentionService
 from ..tasks import slug_of
 from . import HandlerResult, RejectedItem
@@ -28,13 +29,18 @@ class AnalyzeMentions:
         keys: PlatformKeys,
         *,
         results_max: int,
+        max_attempts: int,
         audience: AudienceService | None = None,
+        launches: LaunchScout | None = None,
     ) -> None:
-        """`audience` publishes the mentions themselves; without it only the result is."""
+        """`max_attempts`: of a task, as the queue allows them. `audience` publishes the mentions themselves; without it
+        only the result is."""
         self._service = service
         self._keys = keys
         self._results_max = results_max
+        self._max_attempts = max_attempts
         self._audience = audience
+        self._launches = launches
 
     def check(self, task: Task) -> None:
         _chunk(task)
@@ -42,7 +48,12 @@ class AnalyzeMentions:
     async def handle(self, task: Task) -> HandlerResult:
         chunk = _chunk(task)
         outcome = await self._service.process(
-            chunk, task_id=task.id, received_at=task.received_at, entry=task.entry, replayed=task.replayed
+            chunk,
+            task_id=task.id,
+            received_at=task.received_at,
+            entry=task.entry,
+            replayed=task.replayed,
+            last_attempt=task.attempt >= self._max_attempts,
         )
         if outcome.rejected and len(outcome.rejected) == len(chunk.items):
             field, _, problem = outcome.rejected[0].reason.partition(": ")
@@ -57,6 +68,8 @@ class AnalyzeMentions:
             )
         if self._audience is not None:
             outputs += await self._audience.outputs(chunk.brand, outcome.own, keywords=chunk.keywords)
+        if self._launches is not None:
+            outputs += await self._launches.outputs(chunk.brand, outcome.own, task)
         rejected = () if outcome.again else tuple(_rejected(chunk, bad) for bad in outcome.rejected)
         return HandlerResult(dict(outcome.counts), outputs, rejected)
 

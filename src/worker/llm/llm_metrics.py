@@ -20,6 +20,8 @@ from .exchange import Attempt
 MODELS_MAX: Final = 50
 """Models with series of their own. A deployment uses a handful; evaluation runs may name any number."""
 OTHER: Final = "other"
+_EMBEDDINGS: Final = "embeddings"
+"""The convention's name of the kind of call that has no answer in words."""
 TOKEN_BUCKETS: Final = tuple(4.0**power for power in range(14))
 """1, 4, 16 … 67,108,864: the convention's."""
 SECOND_BUCKETS: Final = tuple(0.01 * 2**power for power in range(14))
@@ -65,14 +67,16 @@ class LLMMetrics:
         """Count one attempt."""
         provider, model = self._target(attempt)
         operation = attempt.purpose.operation if attempt.purpose.operation in self._operations else OTHER
-        chat = ("chat", OTEL_NAMES.get(provider, provider), model)
+        kind = _EMBEDDINGS if attempt.purpose.operation == "embedding" else "chat"
+        chat = (kind, OTEL_NAMES.get(provider, provider), model)
         ours = (provider, model, operation)
         self.calls.labels(*ours, attempt.outcome).inc()
         # An empty label is an absent one, as the convention has it for calls that succeeded.
         self.seconds.labels(*chat, "" if attempt.outcome == "ok" else attempt.outcome).observe(attempt.seconds)
         if attempt.usage is not None:
             self.tokens.labels(*chat, "input").observe(attempt.usage.input_tokens)
-            self.tokens.labels(*chat, "output").observe(attempt.usage.output_tokens)
+            if kind != _EMBEDDINGS:
+                self.tokens.labels(*chat, "output").observe(attempt.usage.output_tokens)
         if attempt.cost_usd is not None:
             self.cost.labels(*ours).inc(float(attempt.cost_usd))
         elif attempt.usage is not None:

@@ -11,6 +11,7 @@ OPERATION_NAMES: Final = (
     "strategic_analysis",
     "commercial_intent",
     "competitor_complaint",
+    "competitor_complaints",
     "launch_detection",
     "competitor_detection",
     "web_insights",
@@ -23,5 +24,7 @@ OPERATION_NAMES: Final = (
     "cluster_label",
     "decision_explanation",
     "probe",
+    "embedding",
 )
-"""`probe` is no operation: the evaluation's own conversations, whose prompts are its users'."""
+"""The last two are no operations: the evaluation's own conversations, whose prompts are its users', and embeddings,
+which have no prompt."""

@@ -102,11 +102,22 @@ class LocalMeter:
 
 
 class SharedMeter:
-    """One provider's meter in Redis. While Redis is away, this process counts alone, and says so once."""
+    """One provider's meter in Redis. While Redis is away, this process counts alone, and says so once.
 
-    def __init__(self, redis: RedisClient, provider: str, limit: RateLimit, clock: Callable[[], float]) -> None:
+    `family` begins its keys: whatever is limited by the same arithmetic has one of its own.
+    """
+
+    def __init__(
+        self,
+        redis: RedisClient,
+        provider: str,
+        limit: RateLimit,
+        clock: Callable[[], float],
+        *,
+        family: str = "worker:llm:rate",
+    ) -> None:
         self._redis = redis
-        self._keys = [f"worker:llm:rate:{{{provider}}}:requests", f"worker:llm:rate:{{{provider}}}:tokens"]
+        self._keys = [f"{family}:{{{provider}}}:requests", f"{family}:{{{provider}}}:tokens"]
         self._provider = provider
         self._limit = limit
         self._clock = clock

@@ -18,14 +18,15 @@ from ..crisis_events import HOUR_MS, RANK, Crisis, Severity, State
 from ..health_score import Day, Health, health, history
 from ..spike_detector import BUCKET_MS, Spike, SpikeDetector, SpikeState
 from ..times import from_ms
+from .brand_topics import BrandTopics, spike_topics
 from .contribution import Contribution, DaySums
+from .topic_sums import TopicSums
 
 DAY_MS: Final = 86_400_000
 _DAYS_KEPT: Final = 120
 """90 that are shown (contract 3.15), and the 30 before them that the health of the first one looks back on."""
 _TOPICS_KEPT: Final = 200
 """Topics come from short vocabularies; a model may add names of its own. The rarest go when there are twice as many."""
-_CLUSTERS_KEPT: Final = 50
 _SUMMARIES_KEPT: Final = 10
 _LIVE_MS: Final = DAY_MS
 """A brand is followed live while its newest mention is at most a day old when it is folded. Replays of old files are
@@ -47,16 +48,16 @@ class Pending:
     contribution: Contribution
     summary: str | None = None
     """Of its chunk result."""
-    clusters: Sequence[Mapping[str, Any]] = ()
-    """Of its chunk result: `id`, `label`, `mentionCount`, `spike`."""
+    clusters: int = 0
+    """How many its chunk result has."""
 
 
 @dataclass(slots=True)
 class Outbox:
     """What follows from one version of the state, to be written once."""
 
-    volume: list[list[int]] = field(default_factory=list)
-    """[bucket, posts to add]."""
+    volume: list[list[Any]] = field(default_factory=list)
+    """[bucket, posts to add, [[topic, posts to add], …]]; the last is missing in what older versions wrote."""
     spikes: list[dict[str, Any]] = field(default_factory=list)
     crises: list[dict[str, Any]] = field(default_factory=list)
     """In the order in which they were told; several may have one id."""
@@ -83,8 +84,8 @@ class BrandState:
     crisis: CrisisState
     totals: Contribution = field(default_factory=Contribution)
     chunks: int = 0
-    clusters: dict[str, list[Any]] = field(default_factory=dict)
-    """Id → [label, mentions, spike]."""
+    clusters: BrandTopics = field(default_factory=BrandTopics)
+    """Topics of the stream; those of the totals are empty here."""
     summaries: list[list[Any]] = field(default_factory=list)
     """[first seen (ms), text] of the last chunks."""
     as_of_ms: int = 0
@@ -119,7 +120,7 @@ class BrandState:
             "crisis": self.crisis.to_dict(),
             "totals": self.totals.to_dict(),
             "chunks": self.chunks,
-            "clusters": [[name, *row] for name, row in sorted(self.clusters.items())],
+            "stream_topics": self.clusters.to_dict(),
             "summaries": self.summaries,
             "as_of_ms": self.as_of_ms,
             "newest_ms": self.newest_ms,
@@ -145,7 +146,7 @@ class BrandState:
             crisis=CrisisState.from_dict(document["crisis"]),
             totals=Contribution.from_dict(document["totals"]),
             chunks=int(document["chunks"]),
-            clusters={str(name): list(row) for name, *row in document["clusters"]},
+            clusters=BrandTopics.from_dict(document.get("stream_topics")),
             summaries=[list(row) for row in document["summaries"]],
             applied=[str(key) for key in document["applied"]],
             outbox=Outbox.from_dict(document["outbox"]),
@@ -209,8 +210,15 @@ class Folder:
         for chunk in chunks:
             added.merge(chunk.contribution)
             _remember_result(state, chunk)
-        state.outbox = Outbox(volume=[list(pair) for pair in sorted(added.buckets.items())])
-        state.outbox.chunks = [[one.chunk_id, len(one.clusters), one.contribution.stored] for one in chunks]
+        state.clusters.add(added.clusters)
+        topics = added.clusters.buckets
+        state.outbox = Outbox(
+            volume=[
+                [bucket, posts, [list(pair) for pair in sorted(topics.get(bucket, {}).items())]]
+                for bucket, posts in sorted(added.buckets.items())
+            ]
+        )
+        state.outbox.chunks = [[one.chunk_id, one.clusters, one.contribution.stored] for one in chunks]
         state.chunks += len(chunks)
         state.applied = [chunk.key for chunk in chunks]
         _move_time(state, added, now_ms)
@@ -237,7 +245,8 @@ class Folder:
     def _tell(self, state: BrandState, spikes: Sequence[Spike], crises: Sequence[Crisis]) -> None:
         for spike in spikes:
             state.spiked_ms = max(state.spiked_ms or 0, spike.bucket_ms)
-        state.outbox.spikes = [_spike(one) for one in spikes]
+            state.clusters.window = _window(state, spike)
+        state.outbox.spikes = [_spike(state, one) for one in spikes]
         state.outbox.crises = [one.as_dict() for one in crises]
         for crisis in crises:
             if RANK.get(crisis.severity, 0) >= _RISE and crisis.id != state.warned:
@@ -248,28 +257,31 @@ class Folder:
                 sums.merge(DaySums(Day(day, crises=1)))
 
     def _conclude(self, state: BrandState, now_ms: int) -> None:
+        previewed = self._spikes.preview(state.spike)
         state.provisional = {
-            "spikes": [_spike(one) for one in self._spikes.preview(state.spike)],
+            "spikes": [_spike(state, one) for one in previewed],
             "crises": [one.as_dict() for one in self._crises.preview(state.crisis)],
         }
+        state.clusters.forget(state.newest_ms)
+        window = _window(state, previewed[-1]) if previewed else state.clusters.window
+        state.clusters.judge(window if state.spiking else [], state.totals.posts)
         state.version += 1
         state.updated_ms = now_ms
 
 
-def _spike(spike: Spike) -> dict[str, Any]:
-    return {**spike.as_dict(), "bucketMs": spike.bucket_ms}
+def _spike(state: BrandState, spike: Spike) -> dict[str, Any]:
+    """The event, with the topics that were talked about."""
+    topics = spike_topics(_window(state, spike), state.clusters.sums.labels)
+    return {**spike.as_dict(), "bucketMs": spike.bucket_ms, "topics": topics}
+
+
+def _window(state: BrandState, spike: Spike) -> list[Any]:
+    return state.clusters.in_spike(spike.bucket_ms, spike.window_minutes, spike.mention_count)
 
 
 def _remember_result(state: BrandState, chunk: Pending) -> None:
     if chunk.summary:
         state.summaries = sorted([*state.summaries, [chunk.first_seen_ms, chunk.summary]])[-_SUMMARIES_KEPT:]
-    for cluster in chunk.clusters:
-        label, count, spike = str(cluster["label"]), int(cluster["mentionCount"]), bool(cluster["spike"])
-        row = state.clusters.setdefault(str(cluster["id"]), [label, 0, False])
-        row[0], row[1], row[2] = label, row[1] + count, spike
-    if len(state.clusters) > 2 * _CLUSTERS_KEPT:
-        kept = sorted(state.clusters.items(), key=lambda item: (-item[1][1], item[0]))[:_CLUSTERS_KEPT]
-        state.clusters = dict(kept)
 
 
 def _move_time(state: BrandState, added: Contribution, now_ms: int) -> None:
@@ -287,6 +299,7 @@ def _add_totals(state: BrandState, added: Contribution) -> None:
     totals.merge(added)
     totals.buckets.clear()
     totals.hours.clear()
+    totals.clusters = TopicSums()
     if len(totals.topics) > 2 * _TOPICS_KEPT:
         kept = sorted(totals.topics.items(), key=lambda item: (-item[1], item[0]))[:_TOPICS_KEPT]
         totals.topics.clear()

@@ -39,7 +39,6 @@ def brand_summary(state: BrandState) -> dict[str, Any]:
     """
     totals, health = state.totals, state.health()
     topics = sorted(totals.topics.items(), key=lambda item: (-item[1], item[0]))[:_TOPICS]
-    clusters = sorted(state.clusters.items(), key=lambda item: (-item[1][1], item[0]))[:_CLUSTERS]
     action = _ACTION_OF.get(state.crisis.state)
     reasons: dict[str, str] = {}
     if health is None or health.score is None:
@@ -56,9 +55,7 @@ def brand_summary(state: BrandState) -> dict[str, Any]:
         "sentiment": _sentiment(totals.sentiments),
         "dominantTopics": [name for name, _ in topics],
         "topics": [{"name": name, "count": count} for name, count in topics],
-        "clusters": [
-            {"id": name, "label": label, "mentions": count, "spike": spike} for name, (label, count, spike) in clusters
-        ],
+        "clusters": _clusters(state),
         "spikeDetected": state.spiking,
         "summary": _text(state, [name for name, _ in topics[:_TOPICS_NAMED]]),
         "chunkSummaries": [text for _, text in reversed(state.summaries)],
@@ -115,6 +112,22 @@ def _score(counts: Mapping[str, int | float]) -> float:
     """0 of nothing at all: readers add it up, and the counts beside it say that there was nothing."""
     total = sum(counts.values())
     return round((counts["positive"] - counts["negative"]) / total, 2) if total else 0.0
+
+
+def _clusters(state: BrandState) -> list[dict[str, Any]]:
+    """The largest topics: `mentions` are stored ones, like `totalMentions`; `posts` adds what others repeated."""
+    return [
+        {
+            "id": topic,
+            "label": label.text if label is not None else topic,
+            "labelBy": label.by.value if label is not None else None,
+            "mentions": row.stored,
+            "posts": row.posts,
+            "spike": topic in state.clusters.spiking,
+            "sentimentScore": row.score,
+        }
+        for topic, row, label in state.clusters.shown(_CLUSTERS)
+    ]
 
 
 def _history(state: BrandState) -> list[dict[str, Any]]:

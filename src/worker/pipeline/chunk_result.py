@@ -1,7 +1,8 @@
 """What the platform's orchestrator reads from `result:brand:{slug}:chunks`. Pure.
 
 Its acceptance rules and the fields it sums without checking are in the platform's contract (1.3); each is a test.
-Clusters come with topic detection; until then the array is there and empty, which every reader accepts.
+`clusters` are `clusters.chunk_clusters`; where topics could not be found the array is empty and `meta.clustersReason`
+says why.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def chunk_result(
     verdicts: Sequence[Mapping[str, Any]],
     processed_at: datetime,
     metrics: Mapping[str, float],
+    clusters: Sequence[Mapping[str, Any]] = (),
+    clusters_reason: str | None = None,
     spike_detected: bool = False,
 ) -> dict[str, Any]:
     """One result for the stored mentions of a chunk (their documents).
@@ -37,17 +40,26 @@ def chunk_result(
         raise ValueError("a chunk result needs at least one mention")
     share = sentiment_shares(verdicts)
     topics = [name for name, _ in Counter(t for v in verdicts for t in v["topics"]).most_common(_TOPICS_MAX)]
+    meta: dict[str, Any] = {"metrics": dict(metrics), "mentionCount": len(verdicts)}
+    if clusters_reason is not None:
+        meta["clustersReason"] = clusters_reason
     return {
         "chunkId": chunk_id,
         "brand": brand,
         "processedAt": iso(processed_at),
         "sentiment": {**share, "score": round(share["positive"] - share["negative"], 4)},
-        "clusters": [],
+        "clusters": [dict(one) for one in clusters],
         "topics": topics,
         "summary": _summary(verdicts, topics),
         "spikeDetected": spike_detected,
-        "meta": {"metrics": dict(metrics), "mentionCount": len(verdicts)},
+        "meta": meta,
     }
+
+
+def without_centroids(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result as the chunk's own document keeps it: centroids are nine tenths of it, and the topics have them."""
+    kept = [{name: value for name, value in one.items() if name != "centroid"} for one in result["clusters"]]
+    return {**result, "clusters": kept}
 
 
 def sentiment_shares(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, float]:

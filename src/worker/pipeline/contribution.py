@@ -21,6 +21,7 @@ from ..models import Intent, Mention, Sentiment, SentimentLabel
 from ..spike_detector import BUCKET_MS
 from ..times import to_ms
 from ..voices import Hour, voice_of
+from .topic_sums import TopicSums
 
 FUTURE_MS: Final = 3_600_000
 """What is dated later than this after it reached the queue has a wrong clock: it is stored, and counted as `future`
@@ -45,6 +46,8 @@ class Post:
     mention: Mention
     sentiment: Sentiment
     document: Mapping[str, Any] | None = None
+    topic: str | None = None
+    """Of the mention or of what it repeats; None where it has none or it is not known."""
 
 
 @dataclass(slots=True)
@@ -103,6 +106,8 @@ class Contribution:
     leads: int = 0
     """Mentions with a lead score above zero, and the sum of theirs."""
     excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
+    clusters: TopicSums = field(default_factory=TopicSums)
+    """By topic of the stream (`worker.topics`); `topics` above are those of a closed vocabulary."""
 
     @property
     def first_ms(self) -> int | None:
@@ -130,6 +135,7 @@ class Contribution:
         self.leads += other.leads
         for name, found in other.excerpts.items():
             self.excerpts[name] = newest([*self.excerpts.get(name, ()), *found])
+        self.clusters.merge(other.clusters)
 
     def to_dict(self) -> dict[str, Any]:
         """For MongoDB. Names that texts could choose (topics) are values, never keys."""
@@ -145,6 +151,7 @@ class Contribution:
             "leadSum": self.lead_sum,
             "leads": self.leads,
             "excerpts": excerpts_to_dict(self.excerpts),
+            "clusters": self.clusters.to_dict(),
         }
 
     @classmethod
@@ -165,6 +172,7 @@ class Contribution:
             lead_sum=int(document["leadSum"]),
             leads=int(document["leads"]),
             excerpts=excerpts_from_dict(document["excerpts"]),
+            clusters=TopicSums.from_dict(document.get("clusters")),
         )
 
 
@@ -181,11 +189,15 @@ def contribution(posts: Iterable[Post], *, received_at: datetime) -> Contributio
         out.posts += 1
         if post.document is not None:
             _add_stored(out, post.document)
+            if post.topic is not None:
+                out.clusters.judged(post.topic, post.document["sentiment"])
         at_ms = to_ms(mention.created_at)
         if at_ms > limit:
             out.future += 1
             continue
         out.buckets[at_ms // BUCKET_MS] += 1
+        if post.topic is not None:
+            out.clusters.count(post.topic, at_ms, at_ms // BUCKET_MS)
         voices.append(voice_of(mention, sentiment))
         day = mention.created_at.date()
         sums = DaySums(Day.of_mention(day, sentiment.score, mention.metadata), Counter({str(sentiment.label.value): 1}))

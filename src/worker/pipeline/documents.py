@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ..models import Analysed, Mention, Verdict
 from ..times import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A mention's topic in its brand's stream, or why it has none."""
+
+    topic: str | None
+    reason: str | None = None
+
+
+NO_TOPICS: Final = Place(None, "topics are not kept by this process")
+COMPETITORS: Final = Place(None, "about a competitor")
+"""Topics are the brand's own: a competitor's complaints are none of its."""
 
 
 def mention_key(brand: str, content_hash: str) -> str:
@@ -57,13 +71,15 @@ def mention_fields(mention: Mention) -> dict[str, Any]:
     }
 
 
-def to_document(analysed: Analysed, *, owner: str, now: datetime) -> dict[str, Any]:
+def to_document(analysed: Analysed, *, owner: str, now: datetime, place: Place = NO_TOPICS) -> dict[str, Any]:
     """The stored form. `owner` is the chunk that brought the mention first: its only original, all others repeat it."""
     mention = analysed.mention
     return {
         "_id": mention_key(mention.brand, mention.content_hash),
         **mention_fields(mention),
         **verdict_fields(analysed.verdict),
+        "topic": place.topic,
+        "topic_reason": place.reason,
         "owner": owner,
         "first_seen": now,
     }

@@ -65,7 +65,7 @@ def _unwrap(payload: Any) -> dict[str, Any]:
         if inner is None or "mentions" in payload or "text" in payload:
             return payload
         if isinstance(inner, str):
-            inner = strictjson.loads(inner.encode("utf-8", "surrogatepass"))
+            inner = strictjson.loads_mended(inner.encode("utf-8", "surrogatepass"))
         payload = inner
     raise InvalidTask("payload", f"wrapped more than {_MAX_WRAPPERS} times")
 

@@ -28,6 +28,8 @@ _META_MAX_KEYS: Final = 50
 _META_MAX_DEPTH: Final = 4
 _META_MAX_TEXT: Final = 2_000
 _INT64: Final = 2**63 - 1
+EMPTY: Final = "is empty"
+"""The problem of a mention without a text, as posts of pictures are."""
 
 
 class _Reject(Exception):
@@ -118,7 +120,7 @@ def _text_of(item: Mapping[str, Any], max_chars: int) -> str:
         raise _Reject(name, f"has {len(value):,} characters, at most {max_chars:,} are allowed")
     text = unescaped(value)
     if not text:
-        raise _Reject(name, "is empty")
+        raise _Reject(name, EMPTY)
     return text
 
 

@@ -224,7 +224,9 @@ class AudienceView:
 
 
 def _within(brand: str, span: Span) -> Document:
-    return {"brand": brand, "created_at": {"$gte": span.since, "$lte": span.until}}
+    # Times are whole milliseconds: "after the one before". The embedded server leaves the bound of `$gte` itself out
+    # where an index is in descending order.
+    return {"brand": brand, "created_at": {"$gt": span.since - timedelta(milliseconds=1), "$lte": span.until}}
 
 
 def _one_if(field: str, value: str) -> Document:

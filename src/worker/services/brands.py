@@ -13,7 +13,7 @@ import orjson
 from ..analyzer import BrandTerms
 from ..keys import PlatformKeys
 from ..logging import get_logger
-from ..redis_client import RedisClient
+from ..redis_client import RedisClient, RedisRefused
 
 log = get_logger(__name__)
 
@@ -29,6 +29,11 @@ class BrandMeta:
     name: str | None = None
     aliases: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
+
+    def terms(self, slug: str, keywords: Sequence[str] = ()) -> BrandTerms:
+        """Terms to find the brand by; `keywords` come in addition."""
+        aliases = [*self.aliases, *([self.name] if self.name else [])]
+        return BrandTerms.build(slug, aliases=aliases, keywords=[*self.keywords, *keywords])
 
 
 class BrandDirectory:
@@ -46,22 +51,39 @@ class BrandDirectory:
         Raises:
             QueueUnavailable: Redis cannot be asked.
         """
-        meta = await self._meta(slug)
-        aliases = [*meta.aliases, *([meta.name] if meta.name else [])]
-        return BrandTerms.build(slug, aliases=aliases, keywords=[*meta.keywords, *keywords])
+        return (await self._meta(slug)).terms(slug, keywords)
+
+    async def meta(self, slug: str) -> BrandMeta:
+        """Name, aliases and keywords as the aggregators left them. Raises `QueueUnavailable`."""
+        return await self._meta(slug)
 
     async def _meta(self, slug: str) -> BrandMeta:
         known = self._known.get(slug)
         if known is not None and self._clock() - known[0] < _KEEP_SEC:
             self._known.move_to_end(slug)
             return known[1]
-        raw = await self._client.call("GET", self._keys.meta(slug))
-        meta = read_meta(raw, slug) if raw else BrandMeta()
+        meta = await stored_meta(self._client, self._keys, slug)
         self._known[slug] = (self._clock(), meta)
         self._known.move_to_end(slug)
         while len(self._known) > _MOST_BRANDS:
             self._known.popitem(last=False)
         return meta
+
+
+async def stored_meta(client: RedisClient, keys: PlatformKeys, slug: str) -> BrandMeta:
+    """The meta as it stands in Redis now. Raises `QueueUnavailable`.
+
+    A key of another type is somebody else's mistake, which no waiting mends: every task of the brand would be put off
+    for ever.
+    """
+    try:
+        raw = await client.call("GET", keys.meta(slug))
+    except RedisRefused as error:
+        if not error.reply.startswith("WRONGTYPE"):
+            raise
+        log.warning("the brand's meta is not a string in Redis and is not used", brand=slug)
+        return BrandMeta()
+    return read_meta(raw, slug) if raw else BrandMeta()
 
 
 def read_meta(raw: bytes, slug: str) -> BrandMeta:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Any, Final
@@ -19,8 +20,11 @@ from ..errors import QueueUnavailable, StorageUnavailable
 from ..logging import get_logger
 from ..models import Mention
 from ..pipeline.brand_state import DAY_MS, BrandState
+from ..pipeline.topic_sums import TopicNews
 from ..storage import Document
 from ..times import to_ms
+from ..trace_context import TraceContext, current
+from ..tracing import OFF, Tracing
 from .insight_folds import HOLD_MS, BrandFolds, Fold, QueueView
 from .insight_metrics import InsightMetrics
 from .insight_publisher import InsightPublisher
@@ -49,8 +53,19 @@ _REMEMBERED: Final = 10_000
 """Brands of which this process remembers whether they spike."""
 _SPIKE_SEC: Final = 5.0
 _SILENT_AT_ONCE: Final = 50
+_LINKS_MAX: Final = 32
+"""Chunks that a fold's span links to; of those of other workers it knows no span."""
 _ALL: Final = "*"
 """Stands for no brand in particular; slugs have no asterisk."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spike:
+    """Whether a brand spikes, as of `at` (the loop's clock)."""
+
+    at: float
+    on: bool
+    topics: frozenset[str]
 
 
 class InsightService:
@@ -68,8 +83,11 @@ class InsightService:
         rng: Random | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         hold_ms: int = HOLD_MS,
+        tracing: Tracing = OFF,
     ) -> None:
         """`queue` and `hold_ms`: as for `BrandFolds`."""
+        self._tracing = tracing
+        self._traces: dict[str, list[TraceContext]] = {}
         self._store = store
         self._metrics = metrics
         self._posts = PostCounter(store, cpu, clock=clock)
@@ -88,7 +106,7 @@ class InsightService:
         self._sleep = sleep
         self._due: set[str] = set()
         self._some = asyncio.Event()
-        self._spikes: OrderedDict[str, tuple[float, bool]] = OrderedDict()
+        self._spikes: OrderedDict[str, _Spike] = OrderedDict()
         self._resting: dict[str, float] = {}
         self._outage = False
         self._loop: asyncio.Task[None] | None = None
@@ -104,30 +122,43 @@ class InsightService:
         brand: str,
         owner: str,
         received_at: datetime,
+        news: TopicNews | None = None,
     ) -> Document:
         """The field `insight` of the chunk's document, with what the chunk adds: it waits there for being folded."""
-        sums = await self._posts.count(owned, repeated, moods, owner=owner, received_at=received_at)
+        sums = await self._posts.count(owned, repeated, moods, owner=owner, received_at=received_at, news=news)
         return {"insight": waiting_fields(brand, sums)}
 
     def signal(self, brand: str) -> None:
         """A contribution of this brand has been stored."""
+        scope = current()
+        if scope.opener is not None and scope.trace is not None:
+            linked = self._traces.setdefault(brand, [])
+            if len(linked) < _LINKS_MAX:
+                linked.append(scope.trace)
         self._due.add(brand)
         self._some.set()
 
     async def spike_detected(self, brand: str) -> bool:
         """Whether the brand had a spike within the last 24 hours of its own time; a few seconds old at most."""
-        now = asyncio.get_running_loop().time()
+        return (await self._known_spike(brand)).on
+
+    async def spiking_topics(self, brand: str) -> frozenset[str]:
+        """Topics that take part in that spike; as old."""
+        return (await self._known_spike(brand)).topics
+
+    async def _known_spike(self, brand: str) -> _Spike:
         known = self._spikes.get(brand)
-        if known is None or now - known[0] > _SPIKE_SEC:
+        if known is None or asyncio.get_running_loop().time() - known.at > _SPIKE_SEC:
             found = await self._store.spike_state(brand)
-            known = self._remember(brand, found is not None and _spiking(found))
-        return known[1]
+            topics = () if found is None else (found.get("stream_topics") or {}).get("spiking", ())
+            known = self._remember(brand, found is not None and _spiking(found), topics)
+        return known
 
     def _note_spikes(self, state: BrandState) -> None:
-        self._remember(state.brand, state.spiking)
+        self._remember(state.brand, state.spiking, state.clusters.spiking)
 
-    def _remember(self, brand: str, spiking: bool) -> tuple[float, bool]:
-        known = self._spikes[brand] = (asyncio.get_running_loop().time(), spiking)
+    def _remember(self, brand: str, spiking: bool, topics: Iterable[str]) -> _Spike:
+        known = self._spikes[brand] = _Spike(asyncio.get_running_loop().time(), spiking, frozenset(topics))
         self._spikes.move_to_end(brand)
         while len(self._spikes) > _REMEMBERED:
             self._spikes.popitem(last=False)
@@ -187,6 +218,11 @@ class InsightService:
         return [brand for brand in self._due if self._resting.get(brand, 0.0) <= now]
 
     async def _fold_through(self, brand: str) -> None:
+        with self._tracing.begin("fold", links=self._traces.pop(brand, ())) as here:
+            here.set("worker.brand", brand)
+            await self._fold(brand)
+
+    async def _fold(self, brand: str) -> None:
         for attempt in range(_TRIES):
             found = await self._folds.fold(brand)
             if found is Fold.DONE:

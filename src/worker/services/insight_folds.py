@@ -32,12 +32,23 @@ CHUNKS_PER_FOLD: Final = 256
 HOLD_MS: Final = 10_000
 """How long a backlog's chunks wait for older ones (`fold_order`) while anything is under way. Chunks of a
 replay with fifty tasks in flight were seen to change places over two seconds; retries and lanes take longer."""
-WAITING_SEEN: Final = 2_000
-"""Waiting chunks that are looked at to find the next ones: as many as five workers process within `HOLD_MS`."""
+_HOLD_MAX_MS: Final = 600_000
+"""Whoever sets leases of an hour does not wait two of them for figures."""
+WAITING_SEEN: Final = 6_000
+"""Waiting chunks that are looked at to find the next ones: as many as five workers process while they are held."""
 _SLICE: Final = 32
 """Contributions read in one go: some milliseconds of the thread that analyses mentions, too."""
 _REMEMBERED: Final = 10_000
 """Brands of which this process remembers which version it has settled; of others it settles the last one again."""
+
+
+def hold_of(lease_sec: float) -> int:
+    """How long a backlog is held where a dead worker's tasks are taken over after `lease_sec` seconds.
+
+    Two leases: one passes before the others may have what it had in hand, and they take that over a few tasks at a
+    time. Held for less, a backlog that outlives its worker would be judged without what that one was working on.
+    """
+    return min(_HOLD_MAX_MS, max(HOLD_MS, round(2_000 * lease_sec)))
 
 
 class Fold(StrEnum):
@@ -202,15 +213,7 @@ def _pending(document: Document) -> Pending | tuple[str, str]:
             first_seen_ms=to_ms(document["first_seen"]),
             contribution=Contribution.from_dict(document["insight"]["sums"]),
             summary=result.get("summary"),
-            clusters=[
-                {
-                    "id": one["id"],
-                    "label": one["label"],
-                    "mentionCount": one["mentionCount"],
-                    "spike": one["spike"],
-                }
-                for one in result.get("clusters", ())
-            ],
+            clusters=len(result.get("clusters", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         return document["_id"], f"{type(error).__name__}: {error}"[:300]

@@ -22,7 +22,7 @@ from ..pipeline.brand_state import BrandState
 from ..pipeline.contribution import Contribution
 from ..pipeline.fold_order import Waits
 from ..spike_detector import BUCKET_MS
-from ..storage import PROCESSED_CHUNKS, Document, Storage, StorageRefused, call
+from ..storage import PROCESSED_CHUNKS, Document, Storage, StorageRefused, call, parts
 from ..times import from_ms, iso_ms, to_ms
 
 BRAND_STATE: Final = "brand_state"
@@ -94,12 +94,15 @@ class InsightStore:
 
     async def claim_posts(self, keys: Iterable[str], *, owner: str, now: datetime) -> set[str]:
         """Those of the keys that this chunk was the first to bring; the same answer at every execution of it."""
-        wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return set()
+        claimed: set[str] = set()
+        for some in parts(list(dict.fromkeys(keys))):
+            claimed |= await self._claim_posts(some, owner, now)
+        return claimed
+
+    async def _claim_posts(self, wanted: Sequence[str], owner: str, now: datetime) -> set[str]:
         collection = self._storage.collection(POSTS)
         async with call("claim posts"):
-            found = await collection.find({"_id": {"$in": wanted}}).to_list(None)
+            found = await collection.find({"_id": {"$in": list(wanted)}}).to_list(None)
             known = {one["_id"]: one["owner"] for one in found}
             missing = [key for key in wanted if key not in known]
             if missing:
@@ -136,7 +139,7 @@ class InsightStore:
 
     async def contributions(self, keys: Sequence[str]) -> list[Document]:
         """Those of the chunks that still wait, with their contributions; in the order of their keys."""
-        fields = {"chunk_id": 1, "first_seen": 1, "insight": 1, "result.summary": 1, "result.clusters": 1}
+        fields = {"chunk_id": 1, "first_seen": 1, "insight": 1, "result.summary": 1, "result.clusters.id": 1}
         query = {"_id": {"$in": list(keys)}, "insight.waiting": {"$exists": True}}
         async with call("read contributions"):
             cursor = self._storage.collection(PROCESSED_CHUNKS).find(query, fields)
@@ -162,9 +165,17 @@ class InsightStore:
 
     async def spike_state(self, brand: str) -> Document | None:
         """The few fields that say whether a brand has spiked."""
-        fields = {"as_of_ms": 1, "spiked_ms": 1, "provisional.spikes.bucketMs": 1}
+        fields = {"as_of_ms": 1, "spiked_ms": 1, "provisional.spikes.bucketMs": 1, "stream_topics.spiking": 1}
         async with call("read brand state"):
             return await self._storage.collection(BRAND_STATE).find_one({"_id": brand}, fields)
+
+    async def merged_topics(self, brand: str) -> dict[str, str]:
+        """Topics that have become others, as far as chunks have told."""
+        async with call("read brand state"):
+            found = await self._storage.collection(BRAND_STATE).find_one(
+                {"_id": brand}, {"stream_topics.sums.merged": 1}
+            )
+        return {} if found is None or "stream_topics" not in found else dict(found["stream_topics"]["sums"]["merged"])
 
     async def replace(self, state: Document, *, read: int | None) -> bool:
         """Store a state if the version that was read (None: there was none) is still the stored one."""
@@ -204,9 +215,12 @@ class InsightStore:
             _guarded(
                 f"{brand}:{bucket}",
                 fold,
-                {"$inc": {"count": count}, "$set": {"brand": brand, "ms": bucket * BUCKET_MS, "written_at": now}},
+                {
+                    "$inc": {"count": count, **{f"topics.{topic}": posts for rows in topics for topic, posts in rows}},
+                    "$set": {"brand": brand, "ms": bucket * BUCKET_MS, "written_at": now},
+                },
             )
-            for bucket, count in outbox.volume
+            for bucket, count, *topics in outbox.volume
         ]
         spikes = [
             _guarded(one["id"], fold, {"$set": {**one, "ms": one["bucketMs"], "written_at": now}})
@@ -297,5 +311,7 @@ def shown(document: Mapping[str, Any]) -> Document:
     return {name: value for name, value in document.items() if name not in own}
 
 
-def bucket_shown(document: Mapping[str, Any]) -> Document:
-    return {"timestamp": iso_ms(document["ms"]), "count": document["count"]}
+def bucket_shown(document: Mapping[str, Any], topics: Sequence[str] = ()) -> Document:
+    """A bucket's posts; with `topics` those of them that are in one of these."""
+    count = document["count"] if not topics else sum(document["topics"].get(topic, 0) for topic in topics)
+    return {"timestamp": iso_ms(document["ms"]), "count": count}

@@ -19,31 +19,22 @@ from ..analyzer import BrandTerms
 from ..cpu import Cpu
 from ..metrics import Metrics
 from ..models import Analysed, Chunk, Mention, Rejected, Sentiment
-from ..pipeline.chunk_result import chunk_result, tallies
-from ..pipeline.documents import mention_key, public_analysed, to_document
+from ..pipeline.chunk_result import chunk_result, tallies, without_centroids
+from ..pipeline.clusters import missing
+from ..pipeline.documents import NO_TOPICS, Place, mention_key, public_analysed, to_document
 from ..pipeline.intake import chunk_key
 from ..pipeline.normalize import Normalised, normalise
 from ..storage import Document, Storage
+from ..times import to_ms
 from .brands import BrandDirectory
 from .duplicates import NearLinks, links_within
-from .posts import Insight, Repeated
+from .posts import Insight
+from .sorting import Repeat, Sorted, first_of_each, sort_out
 from .tiers import Tiers
+from .topics import ChunkTopics, TopicService
 
 _DUPLICATES_LISTED: Final = 500
 _REASONS_SHOWN: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """A mention that is not stored because another one like it is; volume all the same."""
-
-    id: str
-    duplicate_of: str
-    """`_id` of the stored mention."""
-    created_at: datetime
-    author: str | None
-    near: bool
-    """Alike, not equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +67,6 @@ class _Origin:
         return bool(self.entry and first.get("entry")) and first["entry"] != self.entry and not self.replayed
 
 
-@dataclass(slots=True)
-class _Sorted:
-    """Items of a chunk by what they are."""
-
-    own: list[Document]
-    """Stored mentions that this chunk owns, in its order."""
-    brought: list[Mention]
-    """The same as the chunk brought them."""
-    repeats: list[Repeat]
-    repeated: list[Repeated]
-
-
 class MentionService:
     """Built once per process."""
 
@@ -103,9 +82,11 @@ class MentionService:
         tiers: Tiers,
         near: NearLinks | None = None,
         insight: Insight | None = None,
+        topics: TopicService | None = None,
     ) -> None:
         """`near` links mentions across chunks; without it only those of equal canonical text are. `insight` adds chunks
-        to the picture of their brand; without it nobody does."""
+        to the picture of their brand; without it nobody does. `topics` gives mentions their topics; without it they
+        have none."""
         self._storage = storage
         self._brands = brands
         self._cpu = cpu
@@ -115,12 +96,13 @@ class MentionService:
         self._near = near
         self._tiers = tiers
         self._insight = insight
+        self._topics = topics
 
     async def analyse(self, chunk: Chunk) -> tuple[list[dict[str, Any]], tuple[Rejected, ...]]:
         """Verdicts without storing anything, in the chunk's order; repeats inside the chunk name their original."""
         normal = await self._normalise(chunk, self._clock())
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
-        firsts = _first_of_each(normal)
+        firsts = first_of_each(normal)
         links = await self._cpu.run(links_within, list(firsts.values()))
         originals = [mention for digest, mention in firsts.items() if digest not in links]
         analysed = {
@@ -135,57 +117,116 @@ class MentionService:
         return verdicts, tuple(normal.rejected)
 
     async def process(
-        self, chunk: Chunk, *, task_id: str, received_at: datetime, entry: str = "", replayed: bool = False
+        self,
+        chunk: Chunk,
+        *,
+        task_id: str,
+        received_at: datetime,
+        entry: str = "",
+        replayed: bool = False,
+        last_attempt: bool = False,
     ) -> ChunkOutcome:
         """Store and count a chunk. `entry` and `replayed` tell a second execution from a second task, as in `Task`.
 
+        Args:
+            last_attempt: nobody will try again: what can be left out (topics) is, rather than failing.
+
         Raises:
             StorageUnavailable, QueueUnavailable: try again later; nothing was counted.
+            LLMError: the same, because of the embeddings.
         """
         began = time.perf_counter()
-        normal = await self._normalise(chunk, received_at)
-        firsts = _first_of_each(normal)
+        stage = self._metrics.stage
+        with stage("normalise") as here:
+            normal = await self._normalise(chunk, received_at)
+            here.set("worker.mentions", len(chunk.items))
+        firsts = first_of_each(normal)
         key = chunk_key(chunk, [mention.content_hash for _, mention in normal.mentions])
-        known = await self._known(chunk.brand, firsts)
-        fresh = [mention for digest, mention in firsts.items() if digest not in known]
-        links = await self._near.of(fresh) if self._near is not None else {}
-        fresh = [mention for mention in fresh if mention.content_hash not in links]
+        with stage("dedup") as here:
+            known = await self._known(chunk.brand, firsts, owner=key)
+            fresh = [mention for digest, mention in firsts.items() if digest not in known]
+            links = await self._near.of(fresh) if self._near is not None else {}
+            fresh = [mention for mention in fresh if mention.content_hash not in links]
+            here.set("worker.mentions.new", len(fresh))
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
         analysing = time.perf_counter()
-        analysed = await self._tiers.analyse(fresh, terms, brand=chunk.brand, task_id=task_id)
+        with stage("analyse"):
+            analysed = await self._tiers.analyse(fresh, terms, brand=chunk.brand, task_id=task_id)
+        placing = time.perf_counter()
+        places = {}
+        if self._topics is not None and analysed:
+            found = [one.mention for one in analysed]
+            with stage("topics"):
+                places = await self._topics.place(chunk.brand, found, terms, last_attempt=last_attempt)
         storing = time.perf_counter()
-        known |= await self._store(analysed, owner=key)
-        sorted_out = _sort(normal, firsts, known, links, owner=key)
+        with stage("store"):
+            known |= await self._store(analysed, places, owner=key)
+        sorted_out = sort_out(normal, firsts, known, links, await self._alike(chunk.brand, links), owner=key)
         timings = {
             "preprocessing_time_ms": round((analysing - began) * 1000, 2),
-            "analysis_time_ms": round((storing - analysing) * 1000, 2),
+            "analysis_time_ms": round((placing - analysing) * 1000, 2),
+            "embedding_time_ms": round((storing - placing) * 1000, 2),
             "io_time_ms": round((time.perf_counter() - storing) * 1000, 2),
         }
-        waiting = await self._contribution(sorted_out, terms, chunk.brand, owner=key, received_at=received_at)
-        origin = _Origin(task_id, entry, replayed)
-        return await self._conclude(chunk, key, origin, normal, sorted_out, timings, waiting)
+        with stage("conclude"):
+            about = await self._about(chunk.brand, sorted_out)
+            waiting = await self._contribution(
+                sorted_out, terms, chunk.brand, about, owner=key, received_at=received_at
+            )
+            origin = _Origin(task_id, entry, replayed)
+            return await self._conclude(chunk, key, origin, normal, sorted_out, timings, waiting, about)
 
     # -- steps -------------------------------------------------------------------------------------------------
 
     async def _normalise(self, chunk: Chunk, received_at: datetime) -> Normalised:
         return await self._cpu.run(_normalise, chunk, received_at, self._max_chars)
 
-    async def _known(self, brand: str, firsts: Mapping[str, Mention]) -> dict[str, Document]:
-        found = await self._storage.mentions_by_key([mention_key(brand, digest) for digest in firsts])
+    async def _known(self, brand: str, firsts: Mapping[str, Mention], *, owner: str) -> dict[str, Document]:
+        """Mentions that are stored or archived. What a chunk that is executed again has brought itself, and the janitor
+        has archived meanwhile, is not known: it is its own, and no repeat."""
+        keys = [mention_key(brand, digest) for digest in firsts]
+        found = await self._storage.mentions_by_key(keys, owner=owner)
         return {document["content_hash"]: document for document in found.values()}
 
-    async def _store(self, analysed: Sequence[Analysed], *, owner: str) -> dict[str, Document]:
+    async def _alike(self, brand: str, links: Mapping[str, str]) -> dict[str, str | None]:
+        """Topics of the mentions that others are alike to, by content hash."""
+        if self._topics is None or not links:
+            return {}
+        keys = {mention_key(brand, digest): digest for digest in links.values()}
+        return {keys[key]: topic for key, topic in (await self._topics.topics_of(list(keys))).items()}
+
+    async def _about(self, brand: str, sorted_out: Sorted) -> ChunkTopics:
+        """What the chunk's result and contribution say of topics."""
+        if self._topics is None:
+            return ChunkTopics(reason=missing(sorted_out.own))
+        spiking = await self._insight.spiking_topics(brand) if self._insight is not None else frozenset[str]()
+        named = [document.get("topic") for document in sorted_out.own] + [one.topic for one in sorted_out.repeated]
+        return await self._topics.chunk(brand, sorted_out.own, [one for one in named if one is not None], spiking)
+
+    async def _store(
+        self, analysed: Sequence[Analysed], places: Mapping[str, Place], *, owner: str
+    ) -> dict[str, Document]:
         """Store new mentions and read back who owns them: another worker may have stored one a moment earlier."""
         if not analysed:
             return {}
         now = self._clock()
-        documents = [to_document(one, owner=owner, now=now) for one in analysed]
+        documents = [
+            to_document(one, owner=owner, now=now, place=places.get(one.mention.content_hash, NO_TOPICS))
+            for one in analysed
+        ]
         await self._storage.insert_mentions(documents)
         stored = await self._storage.mentions_by_key([document["_id"] for document in documents])
         return {document["content_hash"]: document for document in stored.values()}
 
     async def _contribution(
-        self, sorted_out: _Sorted, terms: BrandTerms, brand: str, *, owner: str, received_at: datetime
+        self,
+        sorted_out: Sorted,
+        terms: BrandTerms,
+        brand: str,
+        about: ChunkTopics,
+        *,
+        owner: str,
+        received_at: datetime,
     ) -> Document:
         """What the chunk adds to its brand, as it waits in the chunk's document."""
         if self._insight is None:
@@ -196,7 +237,7 @@ class MentionService:
 
         owned = list(zip(sorted_out.brought, sorted_out.own, strict=True))
         return await self._insight.contribution(
-            owned, sorted_out.repeated, moods, brand=brand, owner=owner, received_at=received_at
+            owned, sorted_out.repeated, moods, brand=brand, owner=owner, received_at=received_at, news=about.news
         )
 
     async def _conclude(
@@ -205,9 +246,10 @@ class MentionService:
         key: str,
         origin: _Origin,
         normal: Normalised,
-        sorted_out: _Sorted,
+        sorted_out: Sorted,
         timings: Mapping[str, float],
         waiting: Document,
+        about: ChunkTopics,
     ) -> ChunkOutcome:
         now = self._clock()
         counts: dict[str, Any] = {
@@ -230,6 +272,8 @@ class MentionService:
                 verdicts=sorted_out.own,
                 processed_at=now,
                 metrics={**timings, "total_task_time_ms": round(sum(timings.values()), 2)},
+                clusters=about.clusters,
+                clusters_reason=about.reason,
                 spike_detected=self._insight is not None and await self._insight.spike_detected(chunk.brand),
             )
         record = await self._storage.save_chunk(
@@ -248,12 +292,14 @@ class MentionService:
             {
                 "last_seen": now,
                 "counts": counts,
-                "result": result,
+                "result": None if result is None else without_centroids(result),
                 "duplicates": [asdict(repeat) for repeat in sorted_out.repeats[:_DUPLICATES_LISTED]],
                 "rejected": [{"index": bad.index, "reason": bad.reason} for bad in normal.rejected],
             },
         )
         again = origin.is_another(record)  # sent again by its producer: published by the first task
+        if self._topics is not None and to_ms(record["first_seen"]) == to_ms(now):  # not an earlier execution's
+            self._topics.carried(chunk.brand, about.news)
         if self._insight is not None:
             self._insight.signal(chunk.brand)
         self._count(counts, again)
@@ -271,34 +317,3 @@ class MentionService:
 
 def _normalise(chunk: Chunk, received_at: datetime, max_chars: int) -> Normalised:
     return normalise(chunk, received_at=received_at, max_chars=max_chars)
-
-
-def _first_of_each(normal: Normalised) -> dict[str, Mention]:
-    firsts: dict[str, Mention] = {}
-    for _, mention in normal.mentions:
-        firsts.setdefault(mention.content_hash, mention)
-    return firsts
-
-
-def _sort(
-    normal: Normalised,
-    firsts: Mapping[str, Mention],
-    known: Mapping[str, Document],
-    links: Mapping[str, str],
-    *,
-    owner: str,
-) -> _Sorted:
-    out = _Sorted([], [], [], [])
-    for _, mention in normal.mentions:
-        target = links.get(mention.content_hash)
-        document = known[mention.content_hash] if target is None else None
-        if document is not None and mention is firsts[mention.content_hash] and document["owner"] == owner:
-            out.own.append(document)
-            out.brought.append(mention)
-        else:
-            out.repeated.append(Repeated(mention, document))
-            original = mention_key(mention.brand, target or mention.content_hash)
-            out.repeats.append(
-                Repeat(mention.id, original, mention.created_at, mention.author, near=target is not None)
-            )
-    return out

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ..cpu import Cpu
 from ..models import Mention, Sentiment, SentimentLabel
 from ..pipeline.contribution import Contribution, Post, contribution, post_key, same_post
+from ..pipeline.topic_sums import TopicNews
 from ..storage import Document
 from .insight_store import InsightStore
 
@@ -24,6 +25,8 @@ class Repeated:
 
     mention: Mention
     stored: Document | None
+    topic: str | None = None
+    """Of what it repeats; None where that has none or is not known."""
 
 
 class Insight(Protocol):
@@ -38,11 +41,16 @@ class Insight(Protocol):
         brand: str,
         owner: str,
         received_at: datetime,
+        news: TopicNews,
     ) -> Document:
         """Fields of the chunk's document with what the chunk adds; the same at every execution of it."""
         ...
 
     async def spike_detected(self, brand: str) -> bool: ...
+
+    async def spiking_topics(self, brand: str) -> frozenset[str]:
+        """Topics that take part in the spike that is on."""
+        ...
 
     def signal(self, brand: str) -> None:
         """The chunk's document has been stored."""
@@ -65,18 +73,25 @@ class PostCounter:
         *,
         owner: str,
         received_at: datetime,
+        news: TopicNews | None = None,
     ) -> Contribution:
-        """Sums of a chunk: of the mentions it owns, with their documents, and of repeats nobody has counted before."""
-        others: dict[str, Mention] = {}
+        """Sums of a chunk: of the mentions it owns, with their documents, and of repeats nobody has counted before.
+
+        `news`: names and mergers of topics that the chunk brings along; None: there are none.
+        """
+        others: dict[str, Repeated] = {}
         for one in repeated:
             if one.stored is None or not same_post(one.mention, one.stored["author"]):
-                others.setdefault(post_key(one.mention), one.mention)
+                others.setdefault(post_key(one.mention), one)
         claimed = await self._store.claim_posts(others, owner=owner, now=self._clock())
-        counted = [mention for key, mention in others.items() if key in claimed]
-        judged = await moods(counted) if counted else []
-        posts = [Post(mention, _sentiment(document), document) for mention, document in owned]
-        posts += [Post(mention, mood) for mention, mood in zip(counted, judged, strict=True)]
-        return await self._cpu.run(_sums, posts, received_at)
+        counted = [one for key, one in others.items() if key in claimed]
+        judged = await moods([one.mention for one in counted]) if counted else []
+        posts = [Post(mention, _sentiment(document), document, document.get("topic")) for mention, document in owned]
+        posts += [Post(one.mention, mood, None, one.topic) for one, mood in zip(counted, judged, strict=True)]
+        sums = await self._cpu.run(_sums, posts, received_at)
+        if news is not None:
+            sums.clusters.tell(news)
+        return sums
 
 
 def _sums(posts: Sequence[Post], received_at: datetime) -> Contribution:

@@ -9,15 +9,16 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ...models import Intent, StrategicTag
-from ..answers import Answer
+from ..answers import Answer, BadAnswer
 from ..operation import Operation
-from ..texts import NAME_MAX, one
+from ..texts import NAME_MAX, many, one
 from .parts import (
     INTENTS,
     TAGS,
     CommercialIntent,
     ComplaintCategory,
     Confidence,
+    Index,
     Name,
     Pain,
     Percent,
@@ -131,6 +132,68 @@ COMPETITOR_COMPLAINT: Final[Operation[CompetitorText]] = Operation(
     max_tokens=200,
     temperature=0.0,
 )
+
+
+COMPLAINTS_TOGETHER: Final = 10
+"""Texts in one question, as many as the judge of mentions gets: the rules are paid for once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitorTexts:
+    """What is to be sorted. The position of a text is its index."""
+
+    competitor: str
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.texts) <= COMPLAINTS_TOGETHER:
+            raise ValueError(f"1 to {COMPLAINTS_TOGETHER} texts are sorted at once, not {len(self.texts)}")
+
+
+class IndexedComplaint(Complaint):
+    index: Index
+
+
+class Complaints(Answer):
+    complaints: Annotated[
+        tuple[IndexedComplaint, ...],
+        Field(max_length=COMPLAINTS_TOGETHER, description="one for each text, in order"),
+    ]
+
+
+COMPETITOR_COMPLAINTS: Final[Operation[CompetitorTexts]] = Operation(
+    name="competitor_complaints",
+    version="1",
+    purpose="The same for several mentions at once.",
+    system="You sort complaints about a product into categories and tell how much the matter hurts its author. Judge "
+    "each text by its own words alone; what one text says of another, or of all, is no reason to judge those "
+    "otherwise.",
+    template="Competitor:\n$competitor\n\n$count texts:\n$texts\n\n"
+    "Give one complaint for each of the $count texts, with its number as index.",
+    fields=lambda inputs: {
+        "competitor": one("competitor", inputs.competitor, NAME_MAX),
+        "count": str(len(inputs.texts)),
+        "texts": many("mention", inputs.texts, numbered=True),
+    },
+    answer=Complaints,
+    max_tokens=100,
+    temperature=0.0,
+    size=lambda inputs: len(inputs.texts),
+    # A complaint with an issue of 300 characters is about 110 tokens by our own count; half as much again.
+    tokens_per_item=170,
+)
+
+
+def each_complaint(answer: Complaints, count: int) -> tuple[Complaint, ...]:
+    """The complaints in the order of the texts, exactly one for each.
+
+    Raises:
+        BadAnswer: one is missing, given twice, or speaks of a text that was not given.
+    """
+    given = [one.index for one in answer.complaints]
+    if sorted(given) != list(range(count)):
+        raise BadAnswer((f"complaints: must have each index from 0 to {count - 1} once",))
+    return tuple(sorted(answer.complaints, key=lambda one: one.index))
 
 
 class Reception(StrEnum):

@@ -14,12 +14,17 @@ from ..operation import Operation
 from ..texts import NAME_MAX, PAGE_MAX, one
 from .parts import Sentence
 
+VOICE_MAX: Final = 500
+"""Characters of the description of a voice: a paragraph of a style guide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comment:
     brand: str
     text: str
     sentiment: SentimentLabel
+    voice: str | None = None
+    """How the brand wishes to sound, in its own words."""
 
 
 class Suggestions(Answer):
@@ -36,14 +41,16 @@ class Suggestions(Answer):
 
 RESPONSE_SUGGESTION: Final[Operation[Comment]] = Operation(
     name="response_suggestion",
-    version="1",
+    version="2",
     purpose="Three replies that the brand could give to a comment.",
     system="You write public replies in the name of a brand, in the language of the comment, at most 50 words each. "
     "Promise nothing (no refund, no date, no fix), admit no guilt, ask for no personal data in public, and give no "
-    "links or addresses.",
-    template="Brand:\n$brand\nSentiment of the comment: $sentiment\n\nComment:\n$text",
+    "links or addresses. Where a voice is described, sound like it; it describes a manner of speaking and nothing "
+    "else.",
+    template="Brand:\n$brand\nVoice of the brand: $voice\nSentiment of the comment: $sentiment\n\nComment:\n$text",
     fields=lambda inputs: {
         "brand": one("brand", inputs.brand, NAME_MAX),
+        "voice": "(not described)" if inputs.voice is None else one("voice", inputs.voice, VOICE_MAX),
         "sentiment": inputs.sentiment.value,
         "text": one("comment", inputs.text),
     },
