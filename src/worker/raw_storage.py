@@ -102,12 +102,13 @@ class RawStorage:
 
         `skip` is asked of each document whether to leave it out.
         """
-        found: list[Raw] = []
-        limit, read = count, count
-        while not found and read == limit:
+        limit = count
+        while True:
             found, read = await self._first(name, query, order, (limit, count, size), skip)
-            read, limit = (read, limit) if found or read < limit else (limit * 4, limit * 4)
-        return found
+            full = len(found) >= count or sum(len(one.bson) for one in found) >= size
+            if full or read < limit:
+                return found
+            limit *= 4  # some were left out
 
     async def _first(
         self,
