@@ -200,7 +200,7 @@ async def test_a_part_that_fails_says_so_and_the_others_are_there() -> None:
 
     away: Any = Away()
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    overview = Overview(away, away, llm=llm, worker=lambda: {"state": "running"}, clock=lambda: now)
+    overview = Overview(away.depth, away, llm=llm, worker=lambda: {"state": "running"}, clock=lambda: now)
     assert await overview.figures() == {
         "at": "2026-01-01T00:00:00.000Z",
         "worker": {"state": "running"},

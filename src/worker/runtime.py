@@ -140,7 +140,7 @@ class Runtime:
 
     def _live_feed(self, models: LLMView) -> LiveFeed:
         overview = Overview(
-            self.queue,
+            self.queue.depth,
             self.redis,
             llm=partial(llm_figures, models),
             worker=lambda: {

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..errors import WorkerError
 from ..keys import heartbeat
-from ..queue_producer import QueueClient
+from ..queue_entries import Depth
 from ..redis_client import RedisClient
 from ..times import iso
 
@@ -44,14 +44,14 @@ class Overview:
 
     def __init__(
         self,
-        queue: QueueClient,
+        depth: Callable[[], Awaitable[Depth]],
         client: RedisClient,
         *,
         llm: Part | None,
         worker: Callable[[], Mapping[str, Any]],
         clock: Callable[[], datetime],
     ) -> None:
-        self._queue = queue
+        self._depth = depth
         self._client = client
         self._worker = worker
         self._clock = clock
@@ -72,7 +72,7 @@ class Overview:
         return {"at": iso(self._clock()), "worker": self._worker(), **parts}
 
     async def _sizes(self) -> dict[str, Any]:
-        depth = await self._queue.depth()
+        depth = await self._depth()
         seconds, micros = await self._client.call("TIME")  # ids of entries are by the clock of Redis
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         ages = {
