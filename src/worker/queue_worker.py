@@ -262,11 +262,9 @@ class QueueWorker:
         room = self._slots.size + RECLAIM_BATCH - self._slots.inside
         if room <= 0 or not self._claimer.started or not self._gates.may_finish:
             return
-        tried = [run for run in self._slots.running if run.delivery.deliveries > 1]
-        if any(run.delivery.is_suspect and self._is_young(run) for run in tried):
-            self._reclaimed_all = False
-            return
-        taken = await self._queue.reclaim(room, alone=not any(map(self._is_young, tried)))
+        # One suspect at a time; the others go on, or a row of suspects would keep everybody waiting.
+        suspects = [run for run in self._custody.runs.values() if run.delivery.is_suspect]
+        taken = await self._queue.reclaim(room, alone=not any(map(self._is_young, suspects)))
         if taken:
             # A full hand, or one that had to come alone: there may be more.
             self._reclaimed_all = len(taken) < RECLAIM_BATCH and not taken[0].is_suspect
@@ -275,8 +273,8 @@ class QueueWorker:
             await self._claimer.admit(taken, first=True)
 
     def _is_young(self, run: Run) -> bool:
-        """Begun so short ago that it may still take this worker with it."""
-        return self._queue.now_ms() - run.started_ms < _DANGER_MS
+        """Begun so short ago, or not at all yet, that it may still take this worker with it."""
+        return not run.started_ms or self._queue.now_ms() - run.started_ms < _DANGER_MS
 
     async def _promote_once(self) -> None:
         await asyncio.sleep(_PROMOTE_EVERY_SEC)

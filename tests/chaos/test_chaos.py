@@ -18,11 +18,12 @@ from .cluster import Cluster, Server
 from .load import Load
 from .workload import Mix
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(230)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(470)]
 
 MIX = Mix(noops=17_500, singles=1_800, multis=700, doors=0.4)
 PUSH_SEC = 60.0
-DEADLINE_SEC = 170.0
+DEADLINE_SEC = 400.0
+"""A worker needs over a second of CPU to start and is killed after two: most of the time goes into starting."""
 KILL_EVERY_SEC = 1.0
 SETTINGS = {
     # Innocent tasks are hit several times where a worker lives for two seconds. What a task that kills its worker
