@@ -101,7 +101,7 @@ async def test_an_outage_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyP
         await bench.save(0, stream(days=1)[:30])
         service.signal(BRAND)
         await until(lambda: bench.text(f"summary:brand:{BRAND}"))
-    assert calls == 3
+    assert calls >= 3  # whoever settles a version again publishes nothing again
     assert await bench.store.waiting() == []
 
 

@@ -192,7 +192,8 @@ def test_the_keyboard_alone_reaches_replay(open_page: Open, service: Service) ->
     seen = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert seen == "solid"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.textContent") == "Replay"
+    page.wait_for_function("document.activeElement.textContent === 'Replay'")
+    page.wait_for_timeout(500)  # a person reads what is asked before answering
     page.keyboard.press("Enter")
     page.get_by_text("was put back into the queue").wait_for()
     assert page.evaluate("document.activeElement.id") == "dead-letters"
