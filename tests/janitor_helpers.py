@@ -97,13 +97,21 @@ async def tidy(
         await client.close()
 
 
-def everything(client: redis.Redis) -> dict[bytes, tuple[bytes | None, int]]:
-    """Every key's content and the moment it ends, in epoch seconds (to the nearest; -1: never)."""
+class Moment(float):
+    """A moment in epoch seconds, known to the second: two readings of the same one are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and abs(float(self) - float(other)) <= 2
+
+    __hash__ = None  # type: ignore[assignment]  # what is equal within a tolerance has no hash
+
+
+def everything(client: redis.Redis) -> dict[bytes, tuple[bytes | None, Moment | None]]:
+    """Every key's content and the moment it ends (None: never)."""
     found = {}
-    seconds, _ = client.time()
     for key in client.scan_iter(count=1000):
-        ttl = client.ttl(key)
-        found[key] = (client.dump(key), -1 if ttl < 0 else round((seconds + ttl) / 5))
+        content, ttl, (seconds, micros) = client.dump(key), client.pttl(key), client.time()
+        found[key] = (content, None if ttl < 0 else Moment(seconds + micros / 1e6 + ttl / 1000))
     return found
 
 
