@@ -31,7 +31,7 @@ class Figure:
         remarks = [f"ratio {ratio:.2f} {what}" for what, ratio in self.ratios.items()]
         remarks += [f"wanted {self.wanted}"] if self.wanted else []
         remarks += [self.note] if self.note else []
-        return f"{self.name}: {_number(self.value)} {self.unit}" + (f" ({'; '.join(remarks)})" if remarks else "")
+        return f"{self.name}: {said(self.value)} {self.unit}" + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
 @dataclass
@@ -44,6 +44,9 @@ class Report:
     figures: list[Figure] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    """What else the figures stand on. `table` ({"head", "rows"}) is shown on the page as it is; `noisy` names what
+    other programs disturbed."""
+    seconds: float | None = None
 
     def add(self, figure: Figure) -> None:
         """Keep a figure and print it at once: a long benchmark shows that it lives."""
@@ -86,7 +89,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
+def at_least(value: float, bound: float) -> str:
+    """What was wanted of a figure, and whether it was reached."""
+    return f">= {bound:g}: {'met' if value >= bound else 'MISSED'}"
+
+
+def at_most(value: float, bound: float) -> str:
+    return f"<= {bound:g}: {'met' if value <= bound else 'MISSED'}"
+
+
+def said(value: float | None) -> str:
+    """A figure as people read it; `-` where it could not be taken."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"

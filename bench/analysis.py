@@ -15,7 +15,7 @@ from zlib import crc32
 
 from bench._analysis_cascade import CHUNK, CLASSES, Stream, draw, oracle
 from bench._analysis_data import DATA, Item, distinct, reviews, sentiments, suggestions
-from bench._report import OUT, Figure, Report
+from bench._report import OUT, Figure, Report, at_least, at_most
 from src.worker.analyzer import Analyzer, BrandTerms
 from src.worker.models import Intent
 from src.worker.students.learning import macro_f1, teach
@@ -65,10 +65,6 @@ def macro_recall(truth: Sequence[str], given: Sequence[str]) -> float:
     return mean(found)
 
 
-def _met(value: float, wanted: float) -> str:
-    return f">= {wanted:.3g}: {'met' if value >= wanted else 'MISSED'}"
-
-
 def _judged(analyzer: Analyzer, items: Sequence[Item], students: Students) -> list[tuple[str, str]]:
     """(sentiment, intent) per item."""
     found: dict[int, tuple[str, str]] = {}
@@ -87,7 +83,9 @@ def _cold(report: Report, name: str, items: Sequence[Item], analyzer: Analyzer, 
     ours = [label for label, _ in _judged(analyzer, items, UNTAUGHT)]
     stock = [mood(vader.score(item.raw).compound) for item in items]
     recall, theirs = macro_recall(truth, ours), macro_recall(truth, stock)
-    report.add(Figure(f"analysis.cold.{name}.mRec", recall, "", {"of VADER": recall / theirs}, _met(recall, theirs)))
+    report.add(
+        Figure(f"analysis.cold.{name}.mRec", recall, "", {"of VADER": recall / theirs}, at_least(recall, theirs))
+    )
     f1 = macro_f1(truth, ours)
     report.add(Figure(f"analysis.cold.{name}.mF1", f1, "", {"of VADER": f1 / macro_f1(truth, stock)}))
 
@@ -104,8 +102,9 @@ def _same_as_stock(report: Report, items: Sequence[Item], vader: Vader) -> None:
         different += (one.neg, one.neu, one.pos, one.compound) != tuple(
             wanted[key] for key in ("neg", "neu", "pos", "compound")
         )
-    wanted_text = f"0: {'met' if different == 0 else 'MISSED'}"
-    report.add(Figure("analysis.vader.differences", different, f"of {len(texts):,} texts", wanted=wanted_text))
+    report.add(
+        Figure("analysis.vader.differences", different, f"of {len(texts):,} texts", wanted=at_most(different, 0))
+    )
 
 
 def _learning(report: Report, stream: Stream, items: Sequence[Item], seeds: Sequence[int]) -> Student:
@@ -125,7 +124,7 @@ def _learning(report: Report, stream: Stream, items: Sequence[Item], seeds: Sequ
             last = students.sentiment or last
             verdicts = stream.verdicts(count, len(items), students)
             scores.append(macro_f1(truth[count:], [verdict.sentiment.label.value for verdict in verdicts]))
-        wanted = _met(mean(scores), _WANTED_AFTER[count]) if count in _WANTED_AFTER else ""
+        wanted = at_least(mean(scores), _WANTED_AFTER[count]) if count in _WANTED_AFTER else ""
         report.add(Figure(f"analysis.learned.airline.{count}.mF1", mean(scores), "", wanted=wanted))
         report.details[f"learned.{count}"] = scores
     if last is None:
@@ -164,7 +163,7 @@ def _intents(report: Report, analyzer: Analyzer, quick: bool) -> None:
             cold.append(_intent_score(name, test, [one for _, one in _judged(analyzer, test, UNTAUGHT)]))
             learned.append(_intent_score(name, test, [one for _, one in _judged(analyzer, test, students)]))
         kind = "F1" if name == "suggestions" else "mF1"
-        wanted = _met(mean(learned), 0.9 * _LINEAR[name]) if name in _LINEAR else ""
+        wanted = at_least(mean(learned), 0.9 * _LINEAR[name]) if name in _LINEAR else ""
         report.add(Figure(f"analysis.intent.{name}.cold.{kind}", mean(cold), ""))
         report.add(Figure(f"analysis.intent.{name}.learned.{kind}", mean(learned), "", wanted=wanted))
     wishes = [item for item in sets["suggestions"] if item.label == Intent.FEATURE_REQUEST]
@@ -198,17 +197,16 @@ def _cascade(report: Report, stream: Stream, seeds: Sequence[int], shares: Seque
         if share != 0.10:
             continue
         asked = mean(run.share for run in runs)
-        told = f"<= 0.1: {'met' if asked <= 0.1 else 'MISSED'}"
         warm = (
             f"warm-up apart: {mean(run.warm_up_calls for run in runs):.0f} calls, {runs[0].warm_up_mentions} mentions"
         )
-        report.add(Figure("analysis.cascade.calls", asked, "per mention", wanted=told, note=warm))
+        report.add(Figure("analysis.cascade.calls", asked, "per mention", wanted=at_most(asked, 0.1), note=warm))
         ratio = by_stakes / everything
-        report.add(Figure("analysis.cascade.kept", ratio, "of asking for everything", wanted=_met(ratio, 0.97)))
+        report.add(Figure("analysis.cascade.kept", ratio, "of asking for everything", wanted=at_least(ratio, 0.97)))
         gain = 100 * (by_stakes - by_chance)
-        report.add(Figure("analysis.cascade.over_chance", gain, "points", wanted=_met(gain, 3)))
+        report.add(Figure("analysis.cascade.over_chance", gain, "points", wanted=at_least(gain, 3)))
         recall = mean(run.actionable_recall for run in runs)
-        report.add(Figure("analysis.cascade.actionable_recall", recall, "", wanted=_met(recall, 0.80)))
+        report.add(Figure("analysis.cascade.actionable_recall", recall, "", wanted=at_least(recall, 0.80)))
         report.add(Figure("analysis.cascade.tier_3_dead.mF1", mean(run.tier_two_f1 for run in runs), ""))
     draw(OUT / "analysis_cascade.png", curve, everything)
 
@@ -229,8 +227,7 @@ def _speed(report: Report, analyzer: Analyzer, items: Sequence[Item], student: S
             for first in range(0, len(mentions), CHUNK):
                 analyzer.analyse_batch(mentions[first : first + CHUNK], terms, students)
             best = min(best, (time.thread_time() - began) / len(mentions) * 1e6)
-        wanted = f"<= {_BUDGET_US:.0f}: {'met' if best <= _BUDGET_US else 'MISSED'}"
-        report.add(Figure(f"analysis.cpu.{name}", best, "µs per mention", wanted=wanted))
+        report.add(Figure(f"analysis.cpu.{name}", best, "µs per mention", wanted=at_most(best, _BUDGET_US)))
 
 
 def _two_students(items: Sequence[Item]) -> Student:

@@ -25,8 +25,8 @@ from src.worker.clustering import cluster
 from src.worker.local_vectors import LocalVectors
 from src.worker.topics import TopicState, assign
 
-from ._report import Figure, Report
-from .reposts import DATA
+from ._report import Figure, Report, at_least
+from ._reposts import DATA
 
 SEEDS = range(5)
 SAMPLE = 3_000
@@ -101,7 +101,7 @@ def main(quick: bool = False) -> Report:
 
 def _add(report: Report, name: str, values: Sequence[float], least: float | None = None) -> None:
     value = statistics.median(values)
-    wanted = "" if least is None else f">= {least:g}: {'met' if value >= least else 'MISSED'}"
+    wanted = "" if least is None else at_least(value, least)
     report.add(Figure(f"cluster.{name}", value, "", wanted=wanted))
     report.details[name] = list(values)
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bench._redis import private_redis
-from bench._report import Figure, Report
-from bench.reposts import DATA, KINDS, Labelled, make, non_paraphrases
+from bench._report import Figure, Report, at_least
+from bench._reposts import DATA, KINDS, Labelled, make, non_paraphrases
 from src.worker.cpu import Cpu
 from src.worker.models import Mention, TimeSource
 from src.worker.near_duplicates import NearDuplicates, Post
@@ -109,7 +109,7 @@ def main(quick: bool = False) -> Report:
 
 def _add(report: Report, name: str, value: float, unit: str) -> None:
     least = _WANTED.get(name)
-    wanted = "" if least is None else f">= {least:g}: {'met' if value >= least else 'MISSED'}"
+    wanted = "" if least is None else at_least(value, least)
     report.add(Figure(f"dedup.{name}", value, unit, wanted=wanted))
 
 

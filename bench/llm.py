@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench._machine import wait_for_quiet
-from bench._report import Figure, Report
+from bench._report import Figure, Report, at_most
 
 ADDED_MS = 0.5
 THREE_MB = 170.0
@@ -54,19 +54,15 @@ def main(quick: bool = False) -> Report:
         mine, theirs = statistics.median(ours), statistics.median(alone)
         report.add(Figure("llm.cpu.langchain_alone", theirs, "ms/call"))
         report.add(Figure("llm.cpu.our_loop", mine, "ms/call", {"of LangChain's alone": mine / theirs}))
-        report.add(Figure("llm.cpu.added", mine - theirs, "ms/call", wanted=said(mine - theirs, ADDED_MS)))
+        report.add(Figure("llm.cpu.added", mine - theirs, "ms/call", wanted=at_most(mine - theirs, ADDED_MS)))
         memory = child("memory", port, many)
         report.details["memory_mb"] = memory
     report.add(Figure("llm.memory.imported", memory["imported"], "MB", note=f"LangChain loaded: {memory['loaded']}"))
     report.add(Figure("llm.memory.adapter_built", memory["built"] - memory["imported"], "MB more, no provider used"))
-    report.add(Figure("llm.memory.three_providers", memory["three"], "MB", wanted=said(memory["three"], THREE_MB)))
+    report.add(Figure("llm.memory.three_providers", memory["three"], "MB", wanted=at_most(memory["three"], THREE_MB)))
     grown = memory["many"] - memory["three"]
-    report.add(Figure(f"llm.memory.after_{many}_calls", grown, "MB more", wanted=said(grown, LEAK_MB)))
+    report.add(Figure(f"llm.memory.after_{many}_calls", grown, "MB more", wanted=at_most(grown, LEAK_MB)))
     return report
-
-
-def said(value: float, limit: float) -> str:
-    return f"<= {limit:g}: {'met' if value <= limit else 'MISSED'}"
 
 
 def child(what: str, port: int, count: int) -> dict[str, Any]:

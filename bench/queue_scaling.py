@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from bench._machine import OthersLoad, process_seconds, wait_for_quiet
 from bench._redis import CONFIG, PrivateRedis, private_redis
-from bench._report import Figure, Report
+from bench._report import Figure, Report, at_least
 from bench.queue._measure import MeasurementFailed, await_empty, enqueue, quietest, start, stop
 from bench.queue._sides import STREAM, Side, all_sides
 
@@ -58,7 +58,7 @@ def main(quick: bool = False) -> Report:
 def _figures(report: Report, kind: str, runs: dict[int, list[Drained]]) -> None:
     speed = {processes: median(run.per_second for run in done) for processes, done in runs.items()}
     ratio = speed[2] / speed[1]
-    wanted = f">= {_WANTED:g}: {'met' if ratio >= _WANTED else 'MISSED'}" if kind == "work" else ""
+    wanted = at_least(ratio, _WANTED) if kind == "work" else ""
     report.add(Figure(f"queue_scaling.{kind}.1", speed[1], "tasks/s"))
     report.add(Figure(f"queue_scaling.{kind}.2", speed[2], "tasks/s", {"of one process": ratio}, wanted))
     for processes, done in runs.items():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench._reposts import DATA, make
 from bench.dedup import score
-from bench.reposts import DATA, make
 from src.worker.cli import main
 from src.worker.commands import dedup
 from src.worker.commands.dedup import Deduplication, Found

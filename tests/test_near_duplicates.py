@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench._reposts import DATA, KINDS, make, non_paraphrases
 from bench.dedup import near, score
-from bench.reposts import DATA, KINDS, make, non_paraphrases
 from src.worker.near_duplicates import NearDuplicates, Post
 from src.worker.near_features import features, same_post, unpacked
 from src.worker.pipeline.canonical import canonical, cut_short
