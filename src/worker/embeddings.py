@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 _SLICE: Final = 200
 """Texts embedded locally at a time in the CPU thread: 20 ms, after which others have their turn there."""
 _CACHE_BYTES: Final = 16 * 2**20
-"""Room for remembered vectors: 8,000 of the local space, 2,700 of 1,536 dimensions."""
+"""Room for remembered vectors that a provider was paid for: 2,700 of 1,536 dimensions."""
+_LOCAL_CACHE_BYTES: Final = 2 * 2**20
+"""The same for the local space, where a vector costs 60 µs: enough for the chunk in hand and its second try."""
 _UNIT_TOLERANCE: Final = 1e-6
 """A shorter vector than this has no direction that could be told from rounding."""
 
@@ -267,7 +269,7 @@ def embedder_of(settings: Settings, cpu: Cpu, books: Books | None = None) -> Cac
     if name == "local":
         if settings.embeddings_model or settings.embeddings_dimensions:
             raise ConfigError("EMBEDDINGS_PROVIDER: local has no models; EMBEDDINGS_MODEL must not be set")
-        return CachedEmbedder(LocalEmbedder(cpu))
+        return CachedEmbedder(LocalEmbedder(cpu), _LOCAL_CACHE_BYTES)
     wire, account, provider = WIRES[name], settings.llm_accounts[name], PROVIDERS[name]
     if provider.key_needed and not account.api_key:
         raise ConfigError(f"EMBEDDINGS_PROVIDER: {name} needs {' or '.join(provider.key_variables)}")

@@ -1,0 +1,1 @@
+"""`python -m tests.proof`: what the project promises, proved again row by row, into docs/proof.md."""
