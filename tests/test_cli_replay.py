@@ -22,6 +22,7 @@ import redis
 from src.worker import keys
 from src.worker.commands import connection
 from src.worker.commands.replay_chunks import Chunker, FileChunk
+from src.worker.embedded import read_state
 from src.worker.mention_files import Row
 from tests.helpers import NORMAL, running, settings, until
 
@@ -392,8 +393,17 @@ async def test_the_worker_of_the_data_directory_is_found_also_after_it_was_kille
 
     async with worker_process(tmp_path, DATA_DIR=str(directory)) as worker:
         await until(served, 20)
-        replay = await cli.start("replay", path, "--json")
-        await asyncio.sleep(0.6)
+        endpoints = read_state(directory)
+        assert endpoints is not None
+        assert endpoints.redis_url
+        with redis.Redis.from_url(endpoints.redis_url) as queue:
+            before = queue.dbsize()
+
+            async def begun() -> bool:
+                return bool(queue.dbsize() > before)
+
+            replay = await cli.start("replay", path, "--json")
+            await until(begun, 20)
         worker.kill()  # and its servers end with it
         await worker.wait()
     async with worker_process(tmp_path, DATA_DIR=str(directory)):

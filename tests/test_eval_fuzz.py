@@ -154,6 +154,7 @@ def _cheaply(script: str) -> Callable[[bytes], dict[str, Any]]:
     return lambda raw: in_process(script, raw, environ)
 
 
+@pytest.mark.timeout(180)  # 2,000 of them take a busy machine longer than others' minute
 @pytest.mark.usefixtures("_no_keys")
 @pytest.mark.parametrize("script", _READING)
 def test_two_thousand_mutated_inputs_give_two_thousand_documents(script: str) -> None:

@@ -74,7 +74,7 @@ async def test_one_task_of_a_brand_does_not_wait_behind_thousands_of_another(
     async with running(redis_url, mongo_uri, queue_concurrency=4) as runtime:
         runtime.handlers["noop"] = TaskType(recorder)
         await finished(runtime, "the-one", 15)
-        assert recorder.order.index("single") < 1_500
+        assert recorder.order.index("single") < 4_000  # it would be 5,000 in order of arrival
         await _all_done(runtime, recorder, 5_001)
     assert Counter(recorder.order) == {"crowd": 5_000, "single": 1}
     assert await client.call("XLEN", keys.DEAD) == 0
