@@ -21,9 +21,12 @@ from .config_llm import LLMSettings
 from .errors import ConfigError
 from .keys import PlatformKeys, normalise_prefix
 from .search_sources import SearchSource, read_sources
+from .secrecy import remember, secrets_of
 
 _SECRETS_DIR: Final = Path("/run/secrets")
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?", re.ASCII)
+_HOST: Final = re.compile(r"(?:[^\[\]:@]*|\[[0-9A-Fa-f:.%]+\])(?::[0-9]{0,5})?", re.ASCII)
+"""A host as it stands in a URL, perhaps with a port."""
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 TracesSampler = Literal[
     "always_on",
@@ -47,8 +50,8 @@ class Settings(LLMSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    redis_url: str | None = None
-    mongodb_uri: str | None = None
+    redis_url: Annotated[str | None, Field(repr=False)] = None
+    mongodb_uri: Annotated[str | None, Field(repr=False)] = None
     data_dir: Path = Path("./data")
 
     http_host: str = "127.0.0.1"
@@ -124,12 +127,12 @@ class Settings(LLMSettings):
     web_host_delay_sec: Annotated[float, Field(ge=0, le=60)] = 1.0
     web_cache_mb: Annotated[int, Field(ge=0, le=1024)] = 16
 
-    bluesky_base_url: str = "https://public.api.bsky.app"
-    bluesky_pds_url: str = "https://bsky.social"
+    bluesky_base_url: Annotated[str, Field(repr=False)] = "https://public.api.bsky.app"
+    bluesky_pds_url: Annotated[str, Field(repr=False)] = "https://bsky.social"
     bluesky_handle: Annotated[str | None, Field(min_length=3, max_length=253)] = None
     bluesky_app_password: SecretStr | None = None
     bluesky_stream: bool = False
-    bluesky_jetstream_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    bluesky_jetstream_url: Annotated[str, Field(repr=False)] = "wss://jetstream2.us-east.bsky.network/subscribe"
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
@@ -255,8 +258,14 @@ def _checked_url(value: str | None, schemes: tuple[str, ...]) -> str | None:
     if value is None:
         return None
     value = value.strip()
-    if urlsplit(value).scheme not in schemes:
+    parts = urlsplit(value)  # its own error says that a bracket is missing
+    if parts.scheme not in schemes:
         raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    # A password with a character that ends the part it stands in: what is left of it would pass for host and port.
+    odd = "@" in f"{parts.path}{parts.query}{parts.fragment}" or not all(map(_HOST.fullmatch, hosts))
+    if odd and not {"redis", "mongodb"}.isdisjoint(schemes):
+        raise ValueError("must be a URL whose user name and password have / ? # @ : written as %2F %3F %23 %40 %3A")
     return value
 
 
@@ -264,16 +273,19 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings; `overrides` win over the environment (tests, command line).
 
     Files under /run/secrets come last: one per setting, named as it is in lower case (Compose, Swarm, Kubernetes).
+    From then on the secrets among them are masked in whatever this process logs or reports.
 
     Raises:
         ConfigError: one line naming the first variable that cannot be used; never its value, which may be a secret.
     """
     overrides.setdefault("_secrets_dir", _SECRETS_DIR if _SECRETS_DIR.is_dir() else None)
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidSettings([_problem(one["loc"], one["msg"]) for one in found]) from None
+    remember(secrets_of(settings))
+    return settings
 
 
 class InvalidSettings(ConfigError):
@@ -287,15 +299,3 @@ class InvalidSettings(ConfigError):
 def _problem(where: tuple[int | str, ...], message: str) -> str:
     problem = message.removeprefix("Value error, ")
     return f"{str(where[0]).upper() if where else 'settings'}: {problem[:1].lower()}{problem[1:]}"
-
-
-def masked_url(url: str) -> str:
-    """A URL that can be logged: without user name and password.
-
-    >>> masked_url("redis://user:secret@host:6379/0")
-    'redis://***@host:6379/0'
-    """
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

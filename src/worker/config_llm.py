@@ -31,10 +31,14 @@ class Rates:
     tokens: int
 
 
+_Url = Annotated[str | None, Field(repr=False)]
+"""May hold a user name and a password."""
 _Model = Annotated[str | None, Field(max_length=200, pattern=r"^\S+$")]
 
 
 class LLMSettings(BaseSettings):
+    """Settings of the providers; `Settings` inherits them."""
+
     llm_provider: str = ""
 
     gemini_api_key: SecretStr | None = None
@@ -57,16 +61,16 @@ class LLMSettings(BaseSettings):
     deepseek_model: _Model = None
     mistral_model: _Model = None
 
-    gemini_base_url: str | None = None
-    google_base_url: str | None = None
-    openai_base_url: str | None = None
-    groq_base_url: str | None = None
-    nvidia_base_url: str | None = None
-    ollama_base_url: str | None = None
-    anthropic_base_url: str | None = None
-    xai_base_url: str | None = None
-    deepseek_base_url: str | None = None
-    mistral_base_url: str | None = None
+    gemini_base_url: _Url = None
+    google_base_url: _Url = None
+    openai_base_url: _Url = None
+    groq_base_url: _Url = None
+    nvidia_base_url: _Url = None
+    ollama_base_url: _Url = None
+    anthropic_base_url: _Url = None
+    xai_base_url: _Url = None
+    deepseek_base_url: _Url = None
+    mistral_base_url: _Url = None
 
     llm_timeout_sec: Annotated[float, Field(gt=0, le=3600)] = 60.0
     llm_deadline_sec: Annotated[float, Field(gt=0, le=86400)] = 120.0
@@ -129,6 +133,7 @@ class LLMSettings(BaseSettings):
 
     @property
     def llm_accounts(self) -> dict[str, Account]:
+        """Key, model and address of each provider, by its name; None where the provider's own default holds."""
         rows = (
             (
                 "gemini",

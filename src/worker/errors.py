@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .secrecy import without_known
+
 
 class WorkerError(Exception):
     """Base of the worker's own errors."""
@@ -17,6 +19,8 @@ class WorkerError(Exception):
     counts_attempt: bool = True
 
     def __init__(self, message: str, *, not_before_sec: float | None = None) -> None:
+        # Drivers' and servers' own words stand in messages, and messages go into logs, records, answers and letters.
+        message = without_known(message)
         super().__init__(message)
         self.message = message
         self.not_before_sec = not_before_sec

@@ -3,6 +3,7 @@
 log = get_logger(__name__)
 log.info("chunk stored", brand="acme", stored=28)
 
+Keys, tokens and passwords are masked in every line, whoever wrote it: a driver's error may repeat any of them.
 A line written inside a task has its `task_id`, and `trace_id` and `span_id` where it belongs to a trace: a producer's
 ids too when this process records none.
 """
@@ -13,12 +14,16 @@ import logging
 import re
 import sys
 import traceback
+import warnings
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 import orjson
 
+from .secrecy import without_known, without_secrets
 from .trace_context import current
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -27,6 +32,11 @@ _FIELDS = "structured_fields"
 _MAX_VALUE_CHARS = 2_000
 """A field longer than this is cut: a log line must not carry a whole payload."""
 _EXCEPTION_CHARS = 8_000
+_MASK_AHEAD: Final = 2
+"""So many times what is kept is masked before it is cut: a key at the cut is still known for one."""
+_WARNING_CHARS: Final = 200
+_DEPTH_MAX: Final = 6
+"""Fields of fields that are looked into; what is deeper is said as text."""
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 """What JSON need not escape, though terminals obey it (C1 controls) and some readers of lines break lines at it."""
 _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", _FIELDS))
@@ -75,13 +85,13 @@ class JsonFormatter(logging.Formatter):
         for name, value in _fields(record).items():
             entry[name if name not in entry else f"field_{name}"] = _bounded(value)
         if record.exc_info and record.exc_info[1] is not None:
-            entry["exception"] = _encodable("".join(traceback.format_exception(record.exc_info[1]))[-_EXCEPTION_CHARS:])
+            entry["exception"] = _encodable(_traceback(record.exc_info[1]))
         try:
             line = orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except orjson.JSONEncodeError:  # half a surrogate pair deep inside, an integer of over 64 bits: said as text
             plain = {_encodable(str(name)): _bounded(str(value)) for name, value in entry.items()}
             line = orjson.dumps(plain).decode()
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", without_known(line))
 
 
 class TextFormatter(logging.Formatter):
@@ -89,18 +99,18 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{_one_line(name)}={_quoted(value)}" for name, value in _fields(record).items())
-        line = f"{_utc(record.created)[11:19]} {record.levelname.lower():7} {_one_line(record.getMessage())}"
+        line = f"{_utc(record.created)[11:19]} {record.levelname.lower():7} {_one_line(_bounded(record.getMessage()))}"
         if fields:
             line = f"{line}  {fields}"
         if record.exc_info and record.exc_info[1] is not None:
-            shown = "".join(traceback.format_exception(record.exc_info[1]))[-_EXCEPTION_CHARS:]
             # An error's message may hold line breaks: each of its lines is marked, so that none passes for a record.
-            line += "".join(f"\n    | {_one_line(one)}" for one in shown.rstrip().splitlines())
+            line += "".join(f"\n    | {_one_line(one)}" for one in _traceback(record.exc_info[1]).rstrip().splitlines())
         return line
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send everything, libraries included, through one handler. `form`: auto (text on a terminal), json or text."""
+    """Send everything, libraries included, through one handler: Python's warnings and what nobody caught as well, which
+    else would stand between the lines as they are. `form`: auto (text on a terminal), json or text."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     text = form == "text" or (form == "auto" and stream.isatty())
@@ -110,6 +120,29 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for noisy in ("pymongo", "asyncio", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    warnings.showwarning = _warned
+    sys.excepthook = _uncaught
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Its first line: pydantic's others show values, which may be what a provider has sent."""
+    words = next(iter(str(message).splitlines()), "")[:_WARNING_CHARS]
+    place = f"{Path(filename).parent.name}/{Path(filename).name}:{lineno}"
+    get_logger("python").warning("Python warns", category=category.__name__, problem=words, place=place)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        get_logger("python").error("ended by a fault that nobody caught", exc=error.with_traceback(trace))
 
 
 def _utc(seconds: float) -> str:
@@ -130,10 +163,24 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
-def _bounded(value: Any) -> Any:
+def _traceback(error: BaseException) -> str:
+    """The end of it, which says what happened."""
+    shown = "".join(traceback.format_exception(error))
+    return without_secrets(shown[-_MASK_AHEAD * _EXCEPTION_CHARS :])[-_EXCEPTION_CHARS:]
+
+
+def _bounded(value: Any, depth: int = 0) -> Any:
+    """Without secrets, and cut where it is long; fields of fields as well."""
     if isinstance(value, str):
-        return _encodable(value if len(value) <= _MAX_VALUE_CHARS else value[:_MAX_VALUE_CHARS] + "…")
-    return value
+        masked = without_secrets(value[: _MASK_AHEAD * _MAX_VALUE_CHARS])
+        return _encodable(masked if len(masked) <= _MAX_VALUE_CHARS else masked[:_MAX_VALUE_CHARS] + "…")
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if depth == _DEPTH_MAX or not isinstance(value, dict | list | tuple):
+        return _bounded(str(value))
+    if isinstance(value, dict):
+        return {_bounded(name, depth + 1): _bounded(child, depth + 1) for name, child in value.items()}
+    return [_bounded(child, depth + 1) for child in value]
 
 
 def _encodable(text: str) -> str:
@@ -142,7 +189,7 @@ def _encodable(text: str) -> str:
 
 def _quoted(value: Any) -> str:
     """In quotation marks where it could be taken for more than one field."""
-    text = str(value)[:_MAX_VALUE_CHARS]
+    text = str(_bounded(value))[:_MAX_VALUE_CHARS]
     if text and text.isprintable() and not set(text) & set(' ="\\'):
         return text
     marked = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -57,7 +57,7 @@ _CALENDAR: Final = frozenset(
     "today tomorrow yesterday tonight".split()
 )
 """Numbers and dates written as words: two posts may not differ in one of each (one may have one more, "#monday")."""
-_NAME_WITH_NUMBER: Final = re.compile(r"[^\W\d]{4,}\d+\w*$")
+_NAME_WITH_NUMBER: Final = re.compile(r"[^\W\d]{4,}\d\w*$")
 """A handle or a product, "travelfan88" and "iphone6": a copy may add a handle, so it is no figure such as "ua1234"."""
 _FAVOURABLE: Final = frozenset(
     "good great better best love loved loves like liked likes nice amazing awesome excellent perfect wonderful "

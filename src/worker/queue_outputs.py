@@ -16,12 +16,16 @@ from .errors import WorkerError
 from .models import Task, TaskStatus
 from .queue_commands import Command, Word
 from .queue_entries import DeadLetter, Delivery
+from .secrecy import without_secrets
 from .times import iso_ms
 from .trace_context import outgoing
 
 _OVER: Final = frozenset((TaskStatus.SUCCEEDED, TaskStatus.FAILED))
 _TEXT: Final = {status: status.value for status in TaskStatus}
 """Looked up: the attribute `value` of an enumeration costs ten times as much."""
+_WORDS_KEPT: Final = 1_000
+_WORDS_READ: Final = 4 * _WORDS_KEPT
+"""Masked before they are cut, so that no key is cut short of being known; megabytes of words are not looked through."""
 
 
 def wall_ms() -> int:
@@ -126,4 +130,5 @@ def failure(error: BaseException) -> dict[str, Any]:
     """An exception as a record. Errors that are not the worker's own are faults of the code: worth another try."""
     if isinstance(error, WorkerError):
         return error.as_dict()
-    return {"code": "INTERNAL", "message": f"{type(error).__name__}: {error}"[:1000], "retryable": True}
+    words = without_secrets(f"{type(error).__name__}: {error}"[:_WORDS_READ])[:_WORDS_KEPT]
+    return {"code": "INTERNAL", "message": words, "retryable": True}

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from .. import __version__
-from ..config import masked_url
 from ..llm.retry_after import retry_after
+from ..secrecy import masked_url
 from ..web.seams import FetchError, Problem
 
 USER_AGENT: Final = f"brand-eval-worker/{__version__} (brand mentions; reads public posts)"
@@ -43,6 +43,8 @@ _UNSIGNED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """What a server has answered."""
+
     status: int
     headers: Mapping[str, str]
     """Lower-case names."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
-from ..config import Settings, masked_url
+from ..config import Settings
 from ..errors import QueueUnavailable
 from ..keys import heartbeat
 from ..keys import result as result_key
 from ..queue_producer import QueueClient
 from ..redis_client import RedisClient
+from ..secrecy import masked_url
 from . import CommandProblem
 
 RESULT_TTL_SEC: Final = 86_400

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from pymongo import IndexModel
 from pymongo.common import MIN_SUPPORTED_SERVER_VERSION
-from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from ..config import Settings, masked_url
-from ..errors import WorkerError
+from ..config import Settings
+from ..errors import ConfigError, WorkerError
+from ..secrecy import masked_url
 from ..services.indexes import ensure_all_indexes
 from ..storage import Storage, call
 from .doctor_checks import Finding, fault, ok, warning
@@ -27,9 +27,8 @@ async def check_mongo(uri: str, settings: Settings) -> list[Finding]:
     """Never raises for a server that does not answer: that is a finding."""
     try:
         survey = _Survey(uri)
-    except (PyMongoError, ValueError) as error:
-        # Only the kind of the problem is shown: the driver's words may repeat a part of the password.
-        return [fault("mongodb", f"MONGODB_URI cannot be used ({type(error).__name__})", BAD_URL)]
+    except ConfigError as error:
+        return [fault("mongodb", error.message, BAD_URL)]
     try:
         await survey.ping()
         async with call("ask the server"):

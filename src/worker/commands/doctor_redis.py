@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..config import masked_url
-from ..errors import QueueUnavailable
+from ..errors import ConfigError, QueueUnavailable
 from ..redis_client import RedisClient, RedisRefused
+from ..secrecy import masked_url
 from .doctor_checks import Finding, fault, ok, skipped, warning
 
 LEAST_VERSION: Final = (6, 2)
@@ -28,8 +28,8 @@ async def check_redis(url: str, *, clock: Callable[[], float] = time.time) -> li
     """Never raises for a server that does not answer: that is a finding."""
     try:
         client = RedisClient(url, max_connections=2)
-    except ValueError:
-        # Neither the URL nor the driver's words are shown: of a password with a # in it both hold a part.
+    except ConfigError:
+        # The URL is not shown: of a password with a # in it too much would be.
         return [fault("redis", "REDIS_URL is no URL of a server", BAD_URL)]
     try:
         await client.ping()

@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(r"\d+:\d+|\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[^
 _LIST_ITEM: Final = re.compile(r"[ \t]*(?:[-+][ \t]+)?\(?(\d{1,2})[ \t]*([.):=]|-(?=[ \t]))[ \t]*(?=\S)")
 _BULLET: Final = re.compile(r"[ \t]*(?:[-+•·>#]+[ \t]+)*")
 _MARKS: Final = str.maketrans({"*": "", "_": " ", "`": "", "\ufe0f": "", "\u20e3": "", "’": "'", "‘": "'", "“": '"'})
-_ARROWS: Final = re.compile(r"[-=]+>")
+_ARROWS: Final = re.compile(r"(?<![-=])[-=]+>")  # from its beginning only: rows of thousands are seen
 _DOTS: Final = re.compile(r"(?<=\d)(?:\.{2,3}|…)(?=\d)")
 _DASHES: Final = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
 _ENDS: Final = frozenset(".!?;。！？")

@@ -1,10 +1,12 @@
-"""No key leaves the process, neither in a document on standard output nor in a log line. Pure, standard library."""
+"""No key leaves the process, neither in a document on standard output nor in a log line. Standard library only."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from ..secrecy import secrets_of_url
 
 MASK: Final = "[redacted]"
 _SECRET_NAMES: Final = ("_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
@@ -22,15 +24,14 @@ Redact = Callable[[str], str]
 
 
 def redactor(environ: Mapping[str, str]) -> Redact:
-    """A function that masks every secret of `environ` (`*_API_KEY` and the like), and whatever looks like a key.
+    """A function that masks every secret of `environ` (`*_API_KEY` and the like, passwords in its URLs), and whatever
+    looks like a key.
 
     It mends lone surrogates too, which no strict JSON may hold: each becomes U+FFFD.
     """
-    values = {
-        value.strip()
-        for name, value in environ.items()
-        if name.upper().endswith(_SECRET_NAMES) and len(value.strip()) >= _SHORTEST
-    }
+    values = {value.strip() for name, value in environ.items() if name.upper().endswith(_SECRET_NAMES)}
+    values.update(one for value in environ.values() if "://" in value for one in secrets_of_url(value))
+    values = {value for value in values if len(value) >= _SHORTEST}
     known = [re.escape(value) for value in sorted(values, key=len, reverse=True)]  # a key may begin with another
     pattern = re.compile("|".join([*known, _KEY_LIKE]))
     return lambda text: pattern.sub(MASK, without_surrogates(text))

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ..secrecy import without_secrets
 from .errors import Kind, LLMError
 from .evidence import Evidence, chain, from_exception
 from .exchange import Target, Usage
 from .retry_after import retry_after
-from .secrets import without_secrets
 from .usage import from_openai
 
 DETAIL_CHARS: Final = 300

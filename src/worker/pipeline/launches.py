@@ -35,8 +35,9 @@ _THING: Final = (
     r"(?:(?:brand[- ]?)?new|first|latest|next[- ]gen(?:eration)?|all[- ]new|version|v\d+(?:\.\d+)*|\d+\.0|beta|update"
     r"|features?|app|apps|models?|editions?|product line|collections?|platform|series)"
 )
-_NEAR: Final = r"(?:[^\w.!?\n]+[\w'’-]+(?:\.\w+)*){0,6}?[^\w.!?\n]+"
-"""At most six words between the verb and the thing, within one sentence."""
+_NEAR: Final = r"(?:[^\w.!?\n]++\w++(?:\.\w++)*+){0,6}?[^\w.!?\n]++"
+"""At most six words between the verb and the thing, within one sentence; each part of a hyphenated one counts. Whatever
+stands there can be read in one way only: a row of hyphens that might be words or gaps took time without end."""
 _STRONG: Final = re.compile(
     rf"\b{_VERB}\b{_NEAR}{_THING}\b|\b{_THING}\b{_NEAR}(?:is |are |has |have |was |were |just )?{_VERB}\b"
     r"|\bnow available\b|\bgo(?:es|ing) live\b|\bnow live\b|\bintroducing\b",

@@ -16,6 +16,8 @@ from ..brand_terms import BrandTerms
 
 
 class Promise(StrEnum):
+    """What a reply may not promise in a brand's name."""
+
     MONEY = "money"
     """Refunds, compensation, discounts, anything for free."""
     TIME = "time"
@@ -33,8 +35,9 @@ _WILL: Final = (
     r"(?:(?:we|you|i|they|it)(?:['’]?ll| will)|we (?:shall|are going to|promise to)"
     r"|our team (?:will|is going to)|will be)"
 )
-_FEW: Final = r"(?:\W+[\w'’]+){0,6}?\W+"
-"""At most six words between who promises and what."""
+_FEW: Final = r"(?:\W++\w++(?:['’]\w++)*+){0,6}?\W++"
+"""At most six words between who promises and what. There is one way only to read whatever stands there: a row of
+apostrophes that might be words or gaps took time that grew with a high power of its length."""
 _UNIT: Final = r"(?:minute|hour|day|week|month)s?"
 _WEEKDAY: Final = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 _MONTH: Final = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
@@ -106,8 +109,8 @@ _DATA: Final = (
 )
 _LINK: Final = (
     r"https?://|\bwww\.",
-    r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
-    r"(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|net|org|io|co|app|dev|ai|de|fr|es|it|br|uk|me|ly|gl|info)\b",
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
+    r"(?<![\w.-])(?:[a-z0-9-]++\.)+(?:com|net|org|io|co|app|dev|ai|de|fr|es|it|br|uk|me|ly|gl|info)\b",
     r"(?<!\w)\+?\d[\d ().-]{7,}\d(?!\w)",
     r"\]\(",
 )

@@ -79,6 +79,7 @@ def open_archive(settings: Settings, storage: Storage) -> ArchiveStore:
 
     Raises:
         ConfigError: the URL cannot be used, or needs a package that is not installed.
+        ArchiveUnavailable: its server cannot be reached.
     """
     url = settings.archive_url
     if url is None:
@@ -146,6 +147,8 @@ class FsspecArchive:
             raise ConfigError(
                 f"ARCHIVE_URL: {scheme}:// cannot be opened ({type(error).__name__}); is {needed} installed?"
             ) from None
+        except Exception as error:  # noqa: BLE001 - some connect at once, and each package has errors of its own
+            raise ArchiveUnavailable(f"archive: open {scheme}://: {type(error).__name__}") from None
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

@@ -23,7 +23,9 @@ from pymongo.errors import BulkWriteError
 
 from ..errors import StorageUnavailable, WorkerError
 from ..logging import get_logger
+from ..secrecy import without_secrets
 from ..storage import Document, Page, Storage, call
+from ..supervision import keep_running
 from ..times import to_ms
 
 log = get_logger(__name__)
@@ -63,7 +65,7 @@ class AuditRecord:
             "action": self.action,
             "outcome": self.outcome,
             "actor": self.actor,
-            "target": None if self.target is None else self.target[:_TEXT_MAX],
+            "target": None if self.target is None else without_secrets(self.target)[:_TEXT_MAX],
             "status": self.status,
             "client": self.client,
             "requestId": self.request_id,
@@ -99,7 +101,7 @@ class AuditLog:
 
     def start(self) -> None:
         if self._job is None:
-            self._job = asyncio.create_task(self._run(), name="audit")
+            self._job = asyncio.create_task(keep_running("audit", self._run), name="audit")
 
     async def close(self) -> None:
         """Write what waits, for a few seconds."""
@@ -114,6 +116,11 @@ class AuditLog:
         except (TimeoutError, WorkerError):
             self._count_lost(len(self._waiting), "the process ends while MongoDB does not answer")
             self._waiting.clear()
+
+    @property
+    def lost(self) -> int:
+        """Records that are in the log only, since the last one that was written."""
+        return self._lost
 
     def record(self, record: AuditRecord) -> None:
         fields = record.fields()
@@ -164,6 +171,8 @@ class AuditLog:
 
     async def _run(self) -> None:
         said = False
+        if self._waiting:  # what a fault left behind
+            self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()

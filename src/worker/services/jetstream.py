@@ -22,13 +22,13 @@ from prometheus_client import CollectorRegistry
 from ..bluesky.posts import COLLECTION, Author
 from ..bluesky_scraper import BlueskyClient
 from ..brand_terms import BrandTerms
-from ..config import masked_url
 from ..cpu import Cpu
 from ..errors import WorkerError
 from ..keys import PlatformKeys
 from ..logging import get_logger
 from ..redis_client import RedisClient
 from ..retry_policy import RetryPolicy
+from ..secrecy import masked_url
 from ..tasks import BRAND_MAX, slug_of
 from ..times import to_ms
 from .bluesky_chunks import chunk_tasks

@@ -41,9 +41,9 @@ _DATE_NAMES: Final = (
     "date",
 )
 _AUTHOR_NAMES: Final = ("author", "article:author", "parsely-author", "dc.creator", "dcterms.creator", "byl")
-_SEPARATED: Final = re.compile(r"\s+[|–—·•»:-]\s+")
+_SEPARATED: Final = re.compile(r"(?<!\s)\s+[|–—·•»:-]\s+")
 _SITE_PREFIX: Final = re.compile(r"^(?:www|m|mobile|amp)\.")
-_REFRESH: Final = re.compile(r"^\s*[0-9.]*\s*[;,]\s*(?:url\s*=)?", re.IGNORECASE)
+_REFRESH: Final = re.compile(r"^\s*+[0-9.]*+\s*+[;,]\s*+(?:url\s*+=)?", re.IGNORECASE)
 _BY: Final = re.compile(r"^by\s+", re.IGNORECASE)
 _DEEP: Final = 6
 """Levels of structured data that are looked through: @graph, list, object, author, name and one more."""
