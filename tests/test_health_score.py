@@ -99,6 +99,8 @@ def test_the_history_has_every_day_and_no_future() -> None:
     assert found[-1] == health(month, TODAY)
     assert found[-1].parts["sentiment"].points == pytest.approx(55)
     assert history({}, until=TODAY) == []
+    early = TODAY - timedelta(days=60)
+    assert history(month, until=TODAY, since=early)[-1] == health(month, TODAY, since=early) != found[-1]
 
 
 def test_any_order_of_mentions_gives_the_same_score() -> None:
@@ -142,3 +144,88 @@ def test_reactions_are_read_as_sources_name_them_and_not_invented(
     metadata: dict[str, object], reactions: int | None
 ) -> None:
     assert reactions_of(metadata) == reactions
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("likes", "like_count", "likeCount", "favorite_count", "favorites", "ups", "upvotes", "score"),
+        *("reposts", "repost_count", "repostCount", "retweets", "retweet_count", "shares", "share_count"),
+        *("replies", "reply_count", "replyCount", "comments", "num_comments", "comment_count"),
+        *("quotes", "quote_count", "quoteCount"),
+    ],
+)
+def test_every_name_of_a_reaction_counts_alone_and_as_a_whole_number(name: str) -> None:
+    assert reactions_of({name: 3}) == 3
+    assert reactions_of({name: 2.9}) == 2
+    assert reactions_of({name: 0}) == 0
+    assert reactions_of({name: float("inf")}) is None
+
+
+def test_a_mention_is_a_day_of_one() -> None:
+    assert Day.of_mention(TODAY, 0.1236, {}) == Day(TODAY, 1, 124, 0, 0, 0)
+    assert Day.of_mention(TODAY, -1, {"likes": 0}) == Day(TODAY, 1, -1_000, 1, 0, 0)
+    assert Day.of_mention(TODAY, 0, {"likes": 7}) == Day(TODAY, 1, 0, 1, 1, 0)
+    assert Day(TODAY, 1, 2, 3, 4, 5) + Day(TODAY, 10, 20, 30, 40, 50) == Day(TODAY, 11, 22, 33, 44, 55)
+    assert Day(TODAY) == Day(TODAY, 0, 0, 0, 0, 0)
+    assert Day(TODAY, 1, 2, 3, 4, 5).to_dict() == {
+        "date": TODAY.isoformat(),
+        "mentions": 1,
+        "milli": 2,
+        "reported": 3,
+        "engaging": 4,
+        "crises": 5,
+    }
+
+
+@pytest.mark.parametrize(("watched", "weeks"), [(8, 8 / 7), (14, 2), (28, 4), (29, 4), (30, 4)])
+def test_a_usual_week_is_that_of_the_days_watched_up_to_a_month(watched: int, weeks: float) -> None:
+    known = health(days(30, mentions=10), TODAY, since=TODAY - timedelta(days=watched - 1))
+    assert known.parts["volume"].points == pytest.approx(50 * 70 / (300 / weeks))
+    first = health(days(watched, mentions=10), TODAY)
+    assert first.parts["volume"].points == pytest.approx(50 * 70 / (10 * watched / weeks))
+    week = health(days(30, mentions=10), TODAY, since=TODAY - timedelta(days=6))
+    assert week.parts["volume"].points == 50.0
+
+
+@pytest.mark.parametrize(("reported", "points"), [(19, None), (20, 25.0)])
+def test_a_rate_of_reactions_needs_twenty_mentions_that_report_them(reported: int, points: float | None) -> None:
+    found = health({TODAY: Day(TODAY, 40, reported=reported, engaging=5)}, TODAY)
+    assert found.parts["engagement"].points == points
+    assert health({TODAY: Day(TODAY, 40, reported=20, engaging=30)}, TODAY).parts["engagement"].points == 100.0
+
+
+def test_a_document_says_every_part_with_its_weight_and_its_reason() -> None:
+    month = days(30, mentions=1_000, milli=123_456, reported=1_000, engaging=333)
+    month[TODAY] += Day(TODAY, crises=2)
+    assert health(month, TODAY).as_dict() == {
+        "date": TODAY.isoformat(),
+        "healthScore": 52.8,
+        "reason": "all parts are known",
+        "mentions7d": 7_000,
+        "parts": {
+            "sentiment": {"points": 56.2, "weight": 0.4, "reason": "mean sentiment +0.12 of 7,000 mentions"},
+            "volume": {
+                "points": 46.7,
+                "weight": 0.25,
+                "reason": "7,000 mentions within 7 days, 7,500 in a usual week",
+            },
+            "engagement": {"points": 33.3, "weight": 0.2, "reason": "2,331 of 7,000 mentions got a reaction"},
+            "crisis": {"points": 80.0, "weight": 0.15, "reason": "2 crises within 7 days"},
+        },
+    }
+    silent = health({}, TODAY).as_dict()
+    assert silent["parts"] == {
+        "sentiment": {"points": None, "weight": 0.0, "reason": "no mention within 7 days"},
+        "volume": {"points": 50.0, "weight": 0.625, "reason": "no week to compare with: taken as usual"},
+        "engagement": {
+            "points": None,
+            "weight": 0.0,
+            "reason": "0 mentions come with numbers of reactions, 20 are needed",
+        },
+        "crisis": {"points": 100.0, "weight": 0.375, "reason": "0 crises within 7 days"},
+    }
+
+
+def test_a_month_without_a_mention_has_no_volume_to_compare_with() -> None:
+    assert health(days(8), TODAY).parts["volume"].reason == "no week to compare with: taken as usual"

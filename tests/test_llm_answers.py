@@ -262,6 +262,13 @@ def test_a_deep_answer_is_refused_and_does_not_break_anything() -> None:
         parse(GOOD.replace("null", deep), Outer)
 
 
+def test_invalid_text_and_thoughts_behind_blanks_are_told_for_what_they_are() -> None:
+    with pytest.raises(BadAnswer) as caught:
+        parse('{"label": "\\ud800"}', Outer)
+    assert caught.value.problems == ("answer: holds invalid text",)
+    assert extract_json(' \n<think>{"a": 1}</think> {"b": 2}') == {"b": 2}
+
+
 # -- the repair turn ---------------------------------------------------------------------------------------------------
 
 REQUEST = Request((Message(Role.SYSTEM, "rules"), Message(Role.USER, "question")), max_tokens=10)
@@ -281,6 +288,7 @@ def test_the_repair_turn_is_bounded_and_never_empty() -> None:
     assert len(messages[2].text) <= ECHO_MAX
     assert messages[3].text.count("\n- p") == PROBLEMS_MAX
     assert f"and {100 - PROBLEMS_MAX} more" in messages[3].text
+    assert "more" not in repair_messages(REQUEST, "x", ["p: bad"] * PROBLEMS_MAX)[3].text
     assert repair_messages(REQUEST, " \n", ["answer: is empty"])[2].text == "(no text)"
 
 

@@ -261,3 +261,138 @@ def test_the_shipped_parameters_reach_what_was_promised_on_the_development_serie
     total = bench.total(series, lambda one: bench.detect(one, SpikeRules()))
     assert total.normalised >= 70
     assert total.false_alarms / sum(one.weeks for one in series) <= 1
+
+
+# The rule at its bounds, with figures that can be counted by hand.
+
+# A window of 4 blocks of 4 spans of one bucket each; history from 4 buckets; silence of 6; nothing under 5 counts.
+SMALL = SpikeRules(span=1, deviations=2.0, block=4, blocks=4, silence=6, least=5, history=4, active=1)
+
+
+def small(counts: Sequence[int], start: int = 1_000, rules: SpikeRules = SMALL) -> tuple[SpikeState, list[Spike]]:
+    """Judges every bucket, the last included; a 0 says that somebody looked."""
+    state, detector = SpikeState("acme"), SpikeDetector(rules)
+    return state, detector.apply(state, {start + place: n for place, n in enumerate(counts)}) + detector.flush(state)
+
+
+@pytest.mark.parametrize(("count", "spikes"), [(11, 0), (12, 1)])
+def test_a_spike_begins_exactly_at_its_threshold(count: int, spikes: int) -> None:
+    _, found = small([0, 8, 0, 8, count])  # mean 4, deviation 4
+    assert len(found) == spikes
+    for spike in found:
+        assert (spike.baseline, spike.deviation, spike.threshold, spike.score) == (4.0, 4.0, 12.0, 2.0)
+        assert (spike.window_minutes, spike.score_threshold, spike.mention_count) == (5, 2.0, 12)
+
+
+def test_the_deviation_is_at_least_that_of_events_that_come_by_themselves() -> None:
+    _, (spike,) = small([4, 4, 4, 4, 8])
+    assert (spike.baseline, spike.deviation, spike.score) == (4.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(("count", "spikes"), [(4, 0), (5, 1)])
+def test_the_least_number_of_mentions_is_enough(count: int, spikes: int) -> None:
+    assert len(small([1, 0, 0, 0, 0, 0, 0, 0, count])[1]) == spikes
+
+
+@pytest.mark.parametrize(("before", "spikes"), [(3, 0), (4, 1)])
+def test_history_is_long_enough_when_it_is_exactly_that_long(before: int, spikes: int) -> None:
+    assert len(small([1] * before + [50])[1]) == spikes
+
+
+@pytest.mark.parametrize(("later", "spikes"), [(6, 1), (7, 2)])
+def test_silence_ends_exactly_after_its_length(later: int, spikes: int) -> None:
+    state, found = small([1] * 8 + [50] + [1] * (later - 1) + [5_000])
+    assert len(found) == spikes
+    assert found[0].bucket_ms == 1_008 * BUCKET_MS
+    assert state.quiet_until == 1_008 + 1 + 6 + (7 if spikes == 2 else 0)
+
+
+@pytest.mark.parametrize(("after", "status"), [(5, SpikeStatus.SILENCED), (6, SpikeStatus.WATCHING)])
+def test_the_status_is_that_of_the_bucket_that_is_judged_next(after: int, status: SpikeStatus) -> None:
+    state, _ = small([1] * 8 + [50] + [1] * after)
+    assert SpikeDetector(SMALL).status(state) is status
+
+
+@pytest.mark.parametrize(("blocks", "spikes"), [(2, 0), (3, 1)])
+def test_somebody_must_have_written_in_enough_blocks(blocks: int, spikes: int) -> None:
+    rules = SpikeRules(span=1, deviations=2.0, block=4, blocks=9, silence=6, least=5, history=4, active=3)
+    wrote = [1, 0, 0, 0] * blocks + [0] * 4 * (4 - blocks)
+    assert len(small([*wrote, 50], rules=rules)[1]) == spikes
+    state, _ = small(wrote, rules=rules)
+    known = SpikeStatus.WATCHING if spikes else SpikeStatus.INSUFFICIENT_HISTORY
+    assert SpikeDetector(rules).status(state) is known
+
+
+def test_the_window_keeps_as_many_whole_blocks_as_it_is_long_beside_the_one_under_way() -> None:
+    state, _ = small([2, 3, 1, 1] * 7)
+    assert state.blocks == [[number, 4, 7, 15] for number in range(252, 257)]
+    assert (state.since, state.next, state.newest, state.tail) == (1_000, 1_028, 1_027, [])
+
+
+@pytest.mark.parametrize(("gap", "anew"), [(16, False), (17, True)])
+def test_history_begins_anew_after_more_than_a_window_without_anybody(gap: int, anew: bool) -> None:
+    state, _ = small([3, 3, 3, 3])
+    SpikeDetector(SMALL).apply(state, {1_004 + gap: 2, 2_000: 0})
+    assert state.since == (1_004 + gap if anew else 1_000)
+
+
+def test_empty_buckets_count_as_zeros_of_the_blocks_they_are_in() -> None:
+    rules = SpikeRules(span=3, deviations=9.0, block=4, blocks=9, silence=6, least=5, history=4, active=1)
+    state, _ = small([5, 1], start=1_000, rules=rules)
+    detector = SpikeDetector(rules)
+    detector.apply(state, {1_010: 2, 1_100: 0})
+    # Spans of three: 5, 6, 6, 1, 0 … until bucket 1,010 with its 2.
+    assert [block for block in state.blocks if block[0] <= 252] == [[250, 4, 18, 98], [251, 4, 0, 0], [252, 3, 2, 4]]
+
+
+def test_what_is_late_or_dated_ahead_is_counted_by_its_mentions() -> None:
+    state, detector = SpikeState("acme"), SpikeDetector(SMALL)
+    late = LATENESS_MS // BUCKET_MS
+    detector.apply(state, {1_000: 1, 1_000 + late: 1})
+    assert (state.next, state.late, sorted(state.open)) == (None, 0, [1_000, 1_000 + late])
+    detector.apply(state, {1_001 + late: 1})  # the first bucket's hour is over
+    assert (state.next, sorted(state.open)) == (1_001, [1_000 + late, 1_001 + late])
+    detector.apply(state, {1_000: 3, 1_001: 4})
+    assert (state.late, state.open[1_001]) == (3, 4)
+    now = 1_000 * BUCKET_MS
+    detector.apply(state, {1_000 + late: 5, 1_001 + late: 7}, not_after_ms=now)
+    assert (state.future, state.open[1_000 + late]) == (7, 6)
+
+
+def test_a_state_and_an_event_say_everything_under_their_names() -> None:
+    state, (spike,) = small([1] * 8 + [50])
+    state.late, state.future = 3, 4
+    assert state.to_dict() == {
+        "brand": "acme",
+        "newest": 1_008,
+        "open": {},
+        "since": 1_000,
+        "next": 1_009,
+        "tail": [],
+        "blocks": [[250, 4, 4, 4], [251, 4, 4, 4], [252, 1, 50, 2_500]],
+        "quietUntil": 1_015,
+        "late": 3,
+        "future": 4,
+    }
+    assert SpikeState.from_dict(state.to_dict()) == state
+    assert spike.as_dict() == {
+        "id": "acme:302400000",
+        "brand": "acme",
+        "timestamp": "1970-01-04T12:00:00.000Z",
+        "spikeScore": 49.0,
+        "scoreThreshold": 2.0,
+        "mentionCount": 50,
+        "threshold": 3.0,
+        "baseline": 1.0,
+        "deviation": 1.0,
+        "windowMinutes": 5,
+        "provisional": False,
+    }
+    odd = Spike("acme", 0, 9, 1.23456, 2.34567, 3.45678, 4.56789, 7.0, 10)
+    rounded = odd.as_dict()
+    assert [rounded[name] for name in ("baseline", "deviation", "threshold", "spikeScore")] == [
+        1.235,
+        2.346,
+        3.457,
+        4.568,
+    ]

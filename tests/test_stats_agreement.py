@@ -34,7 +34,7 @@ from src.worker.evaluation.stats.agreement import (
     rank_biserial,
     weighted_kappa,
 )
-from src.worker.evaluation.stats.model_comparison import PairAgreement, pair_keys, rank_models
+from src.worker.evaluation.stats.model_comparison import PairAgreement, compare, pair_keys, rank_models
 
 code = st.integers(1, 5)
 both = st.lists(st.tuples(code, code), min_size=2, max_size=40)
@@ -372,3 +372,70 @@ def test_more_models_than_can_be_compared_is_said() -> None:
     block = compute_model_agreement([answer(f"m{index}", "s", 3) for index in range(101)])
     assert (block["pairs"], block["overallKappa"]) == ([], None)
     assert "100 models" in block["reasons"]["overallKappa"]
+
+
+_FIGURES = {
+    *("kappa", "unweightedKappa", "exactAgreement", "withinOne", "spearmanRho", "meanDifference", "effectSize"),
+    *("pairedEffectSize", "rankBiserial", "cliffsDelta"),
+}
+
+
+def _reasons(x: list[float], y: list[float]) -> dict[str, str]:
+    return dict(compare("a", "b", np.array(x), np.array(y)).reasons)
+
+
+def test_a_figure_that_does_not_exist_has_its_reason() -> None:
+    nothing = compare("a", "b", np.zeros(0), np.zeros(0))
+    assert (nothing.n, set(nothing.reasons)) == (0, _FIGURES)
+    assert set(nothing.reasons.values()) == {"the two models have no scored scenario in common"}
+    few = "fewer than 2 scored scenarios in common"
+    assert _reasons([1.0], [2.0]) == {
+        "kappa": few,
+        "unweightedKappa": few,
+        "spearmanRho": "fewer than 3 scored scenarios in common",
+        "effectSize": few,
+        "pairedEffectSize": few,
+    }
+    same = "both models gave one and the same score throughout, so chance agreement is 1"
+    constant = "one of the two models gave the same score in every common scenario"
+    assert _reasons([2.0] * 3, [2.0] * 3) == {
+        "kappa": same,
+        "unweightedKappa": same,
+        "spearmanRho": constant,
+        "effectSize": "neither model's scores vary",
+        "pairedEffectSize": "the difference is the same in every common scenario",
+        "rankBiserial": "the scores do not differ in any common scenario",
+    }
+    assert _reasons([1.0, 2.0, 4.0], [1.0, 3.0, 2.0]) == {}
+    assert set(_reasons([1.0, 2.0], [2.0, 1.0])) == {"spearmanRho"}
+
+
+def test_within_one_has_its_bound_inside() -> None:
+    found = compare("a", "b", np.array([1.0, 2.0, 3.0, 5.0]), np.array([2.0, 2.0, 5.0, 4.0]))
+    assert (found.within_one, found.exact_agreement, found.mean_difference) == (0.75, 0.25, -0.5)
+
+
+def _run(**scores: dict[str, float]) -> list[dict[str, Any]]:
+    return [
+        {"modelId": model, "scenarioId": scenario, "summary": {"score": score}, "scenario": {"name": scenario}}
+        for model, said in scores.items()
+        for scenario, score in said.items()
+    ]
+
+
+def test_the_overall_figures_say_why_they_are_missing() -> None:
+    apart = compute_model_agreement(_run(a={"s": 1}, b={"t": 2}))
+    assert set(apart["reasons"]) == {"overallKappa", "overallAgreement", "krippendorffAlpha"}
+    assert set(apart["reasons"].values()) == {"no two models have a scored scenario in common"}
+    equal = compute_model_agreement(_run(a={"s": 2, "t": 2, "u": 2}, b={"s": 2, "t": 2, "u": 2}))
+    undefined = "the figure is undefined for every pair of models"
+    assert equal["reasons"] == {
+        "overallKappa": undefined,
+        "overallAgreement": undefined,
+        "krippendorffAlpha": "all scores that could be compared are equal",
+    }
+    assert [entry["robustZ"] for entry in equal["ranking"]] == [None, None]
+    assert [(entry["modelId"], entry["comparedWith"]) for entry in equal["ranking"]] == [("a", 0), ("b", 0)]
+    many = compute_model_agreement(_run(**{f"m{number}": {"s": 2} for number in range(101)}))
+    assert many["reasons"]["overallKappa"] == "more than 100 models are not compared with each other"
+    assert many["pairs"] == []

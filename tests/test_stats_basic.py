@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from src.worker.evaluation.rows import read_rows
+from src.worker.evaluation.rows import as_rows, read_rows
 from src.worker.evaluation.stats import (
     aggregate_transcripts_by_model,
     compute_model_summary,
@@ -161,3 +161,35 @@ def test_cells_are_the_means_medians_and_variances_of_the_repeats(answers: list[
             assert cells.within[place] == pytest.approx(np.var(repeats[key], ddof=1))
         else:
             assert np.isnan(cells.within[place])
+
+
+def test_the_level_of_confidence_reaches_every_interval() -> None:
+    assert compute_value_stats(3, 1, confidence=0.8)["confidenceInterval"]["level"] == 0.8
+    said = [transcript("m", "s", 3, {"care": "prioritized"}), transcript("m", "t", 3, {"care": "deprioritized"})]
+    twice = compute_model_summary("m", [*said, *said], 0.9)["values"]["care"]
+    assert (twice["confidenceInterval"]["level"], twice["clusteredInterval"]["level"]) == (0.9, 0.9)
+    # Two decisions of one scenario are repeats already; one of each are none.
+    assert "clusteredInterval" not in compute_model_summary("m", said)["values"]["care"]
+
+
+def test_most_repeats_are_those_of_one_scenario_with_a_score() -> None:
+    said = [transcript("m", "s", 3), transcript("m", "s", 4), transcript("m", "t", 3), transcript("m", "t", None)]
+    summary = compute_model_summary("m", [*said, transcript("other", "s", 1)])
+    assert (summary["mostRepeats"], summary["scenarios"], summary["transcripts"]) == (2, 2, 4)
+    nothing = compute_model_summary("m", [])
+    assert (nothing["mostRepeats"], nothing["scenarios"], nothing["unrecognisedValues"]) == (0, 0, 0)
+
+
+def test_cells_of_one_model_are_its_scenarios_in_order() -> None:
+    said = [("b", "t", 5), ("a", "t", 2), ("a", "s", 1), ("a", "s", 4), ("a", "s", 2), ("b", "u", 3)]
+    cells = build_cells(as_rows([transcript(model, scenario, score) for model, scenario, score in said]))
+    assert (cells.models, cells.scenarios) == (("a", "b"), ("s", "t", "u"))
+    for index, (scenarios, medians) in enumerate((([0, 1], [2.0, 2.0]), ([1, 2], [5.0, 3.0]))):
+        found = cells.of_model(index)
+        assert (found[0].tolist(), found[1].tolist()) == (scenarios, medians)
+    assert cells.mean.tolist() == [pytest.approx(7 / 3), 2.0, 5.0, 3.0]
+    assert cells.count.tolist() == [3, 1, 1, 1]
+    assert cells.within[0] == pytest.approx(7 / 3)
+    assert np.isnan(cells.within[1:]).all()
+    nothing = build_cells([])
+    assert [nothing.mean.size, nothing.median.size, nothing.within.size, nothing.model.size] == [0, 0, 0, 0]

@@ -136,3 +136,13 @@ def test_the_bootstrap_refuses_what_it_cannot_resample() -> None:
     with pytest.raises(ValueError, match="n_bootstrap"):
         bootstrap_ci([1.0, 2.0], n_bootstrap=0)
     assert bootstrap_ci([2.0, 2.0, 2.0], method="bca") is None
+
+
+@pytest.mark.parametrize(("hits", "share"), [([0, 0, 0], 0.0), ([2, 3, 5], 1.0)])
+def test_all_or_none_say_nothing_of_the_clusters_which_are_then_worth_one_each(hits: list[int], share: float) -> None:
+    adjusted = clustered_wilson_ci(hits, [2, 3, 5])
+    assert adjusted is not None
+    interval, effective = adjusted
+    assert effective == 3.0
+    plain = wilson_score_ci(3 * share, 3)
+    assert (interval["lower"], interval["upper"]) == (plain["lower"], plain["upper"])

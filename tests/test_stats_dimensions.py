@@ -19,6 +19,7 @@ from src.worker.evaluation.stats import (
     compute_dimension_analysis,
     compute_dimension_effects,
     compute_eta_squared,
+    dimension_effect,
 )
 from src.worker.evaluation.stats.cells import build_cells
 from src.worker.evaluation.stats.contested import compute_contested_scenarios
@@ -377,3 +378,42 @@ def test_contested_scenarios_of_equal_variance_come_in_the_order_of_their_ids() 
     assert found[0]["scenarioName"] == "name of s0"
     assert found[0]["withinModelVariance"] is None
     assert found[0]["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "levels", "kind", "why"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], "ORDERED", "TOO_FEW"),
+        ([1.0, 2.0], ["a", "b"], "CATEGORICAL", "TOO_FEW"),
+        ([1.0, 2.0, 3.0, 4.0], [1.0] * 4, "ORDERED", "ONE_LEVEL"),
+        ([1.0, 2.0, 3.0, 4.0], ["a"] * 4, "CATEGORICAL", "ONE_LEVEL"),
+        ([2.0] * 4, [1.0, 2.0, 3.0, 4.0], "ORDERED", "CONSTANT"),
+        ([2.0] * 4, ["a", "a", "b", "b"], "CATEGORICAL", "CONSTANT"),
+        ([1.0, 2.0, 3.0, 4.0], ["a", "b", "c", "c"], "CATEGORICAL", "SINGLETONS"),
+    ],
+)
+def test_what_cannot_be_tested_says_why(scores: list[float], levels: list[Any], kind: str, why: str) -> None:
+    found = dimension_effect.dimension_effect(np.array(scores), levels)
+    assert found.kind is dimension_effect.Kind[kind]
+    reason = getattr(dimension_effect, why)
+    correlation = reason if kind == "ORDERED" else dimension_effect.LABELS
+    assert found.reasons == {"correlation": correlation, "pValue": reason, "effectSize": reason}
+    assert (found.p, found.effect, found.correlation, found.interval) == (None, None, None, None)
+    assert (found.statistic, found.df, found.p_method) == (None, None, None)
+    assert (found.scores.tolist(), found.levels) == (scores, tuple(levels))
+    assert found.refused == (("a", "b") if why == "SINGLETONS" else ())
+
+
+def test_an_ordered_dimension_has_all_its_figures() -> None:
+    levels = [float(level) for level in range(1, 11)]
+    swapped = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 9.0])
+    found = dimension_effect.dimension_effect(swapped, levels)
+    rho = spearmanr(swapped, levels).statistic
+    assert (found.correlation, found.statistic, found.df) == (pytest.approx(rho), pytest.approx(rho), 1)
+    assert found.effect == pytest.approx(1 - (1 - rho**2) * 9 / 8)
+    assert found.p_method is not None
+    assert found.interval is not None
+    assert (found.reasons, found.test) == ({}, dimension_effect.Test.SPEARMAN)
+    perfect = dimension_effect.dimension_effect(np.array(levels), levels)
+    assert perfect.correlation == pytest.approx(1)
+    assert (perfect.interval, perfect.reasons) == (None, {"correlationInterval": dimension_effect.NO_INTERVAL})

@@ -81,3 +81,26 @@ def test_half_an_emoji_costs_its_text_one_character_and_nothing_else() -> None:
     deep = b'{"a": "\\ud83d", "b": ' + b"[" * 200 + b"]" * 200 + b"}"
     with pytest.raises(InvalidTask, match="deep"):
         strictjson.loads_mended(deep)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_sixty_four_levels_are_the_deepest(opening: str) -> None:
+    def nested(levels: int) -> bytes:
+        inner = opening * (levels - 1) + "1" + ("]" if opening == "[" else "}") * (levels - 1)
+        return f"[[], [], {{}}, {inner}]".encode()
+
+    assert strictjson.loads(nested(64)) == json.loads(nested(64))
+    with pytest.raises(InvalidTask, match="nested deeper than 64 levels"):
+        strictjson.loads(nested(65))
+
+
+def test_keys_are_looked_at_too_and_values_under_them() -> None:
+    strictjson.check({"ü": 1, "a": {"é": [0.5, 1]}})
+    with pytest.raises(ValueError, match=r"^a\.b: inf"):
+        strictjson.check({"a": {"b": math.inf}})
+    with pytest.raises(ValueError, match=r"lone surrogate U\+D800 at character 1"):
+        strictjson.check({"a": {"x\ud800": 1}})
+    with pytest.raises(ValueError, match=r"^\[1\]: nan is not JSON"):
+        strictjson.check([1, math.nan])
+    with pytest.raises(ValueError, match=r"^value: nan"):
+        strictjson.check(math.nan)

@@ -99,7 +99,7 @@ def _read_answer(read: list[Sentence], turn: int, scale: Scale) -> list[_Found]:
     top = TOP  # of the scale the answer speaks of: on a scale to ten, 4 is no code of ours
     for sentence in read:
         sentence.tokens = compound(sentence.tokens)
-        tops = [token.value for token in sentence.tokens if token.kind is Kind.SCALE and token.value > TOP]
+        tops = [token.value for token in sentence.tokens if token.kind is Kind.SCALE and token.value >= TOP]
         top = tops[-1] if tops else top
         here = _in_sentence(sentence, top)
         found += [_Found(one.clear, one.code, turn, sentence) for one in here]

@@ -42,6 +42,8 @@ _WIDER: Final = {
     "utf-8-sig": "utf-8",
 }
 """What browsers read when a page names the left one: its superset."""
+_ALIASES: Final = {"windows-874": "cp874", "dos-874": "cp874", "x-big5": "big5"}
+"""Labels of the standard that Python does not know; others it knows without their `x-`."""
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -93,8 +95,9 @@ def _codec(label: str | None) -> str | None:
     label = (label or "").strip().lower()
     if not _LABEL.fullmatch(label):
         return None
+    label = label.removeprefix("x-")
     try:
-        name = codecs.lookup(label).name
+        name = codecs.lookup(_ALIASES.get(label, label)).name
     except LookupError:
         return None
     name = _WIDER.get(name, name)
