@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from src.worker.errors import StorageUnavailable
 from src.worker.services import students as service
 from src.worker.services.students import LABELS, MODELS, StudentService, StudentStore, labelled, lesson_apart
 from src.worker.storage import Storage
@@ -32,13 +33,6 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
-
-
-@pytest.fixture
-async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
-    storage = Storage(mongo_uri)
-    yield storage
-    storage.close()
 
 
 async def in_thread(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
@@ -90,6 +84,32 @@ async def test_one_replica_teaches_at_a_time_and_a_lost_one_is_replaced(storage:
     clock.now += timedelta(minutes=11)
     outcomes = await asyncio.gather(one.learn(MOOD), two.learn(MOOD))
     assert sum(outcome is not None for outcome in outcomes) == 1
+
+
+async def test_a_teacher_ends_when_it_is_told_to_also_while_mongodb_is_away(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure to give the lease back took the cancellation's place, and a worker that was stopped never ended."""
+    begun = asyncio.Event()
+
+    async def endless(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable("end a lesson: connection refused")
+
+    store = StudentStore(storage)
+    one = StudentService(store, clock=Clock(), hold=endless, lesson_every=100)
+    await one.add(MOOD, texts(120))
+    running = asyncio.create_task(one.run())
+    await begun.wait()
+    monkeypatch.setattr(store, "release", away)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done
+    assert running.cancelled()
 
 
 async def test_a_failed_lesson_gives_the_lease_back_and_is_held_again(storage: Storage) -> None:

@@ -9,6 +9,7 @@ Losing a lease only means that a version is computed twice: versions are numbere
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -247,8 +248,15 @@ class StudentService:
             outcome = await self._lesson(task)
             taught = leased.labels
             return outcome
+        except asyncio.CancelledError:
+            # A release that fails must not take the cancellation's place: whoever waits for the end would for ever.
+            with contextlib.suppress(WorkerError):  # the lease runs out by itself
+                await self._store.release(task, taught=None)
+            leased = None
+            raise
         finally:
-            await self._store.release(task, taught=taught)
+            if leased is not None:
+                await self._store.release(task, taught=taught)
 
     async def _lesson(self, task: StudentTask) -> Taught:
         outcome = await self._hold(task, await self._store.labels(task), await self._previous(task))
