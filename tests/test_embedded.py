@@ -238,6 +238,23 @@ async def test_unwritable_directory_is_named(tmp_path: Path) -> None:
     assert "DATA_DIR" in refused.value.mend
 
 
+async def test_a_directory_that_can_no_longer_be_written_is_named_and_nothing_stays_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one whose owner changed. A directory in the file's place stands for it: permissions do not stop root."""
+    async with EmbeddedServers(tmp_path, mongo=False):
+        pass
+    (tmp_path / "embedded.json.new").mkdir()
+    (tmp_path / "embedded.json.new" / "kept").touch()
+    servers = EmbeddedServers(tmp_path, mongo=False)
+    with pytest.raises(EmbeddedError, match=r"embedded\.json\.new") as refused:
+        await servers.start()
+    assert (refused.value.server, refused.value.mend) == ("data directory", "choose another DATA_DIR")
+    assert read_state(tmp_path) is None
+    assert servers.processes == ()
+    assert any("ports of this start" in record.getMessage() for record in caplog.records)
+
+
 async def test_server_that_does_not_answer_in_time_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

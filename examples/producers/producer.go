@@ -67,7 +67,7 @@ func ask(method, path string, body any) (record, error) {
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return found, err
+		return found, fmt.Errorf("%w; is a worker running, does WORKER_URL name it?", err)
 	}
 	defer answer.Body.Close()
 	raw, err := io.ReadAll(answer.Body)

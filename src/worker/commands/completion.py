@@ -50,7 +50,8 @@ def script(shell: str, name: str) -> str:
         if isinstance(action.metavar, str) and _FILES.fullmatch(action.metavar):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     completion = shtab.complete(parser, shell=shell)
-    call = f"{shlex.quote(sys.executable)} -m src.worker.cli"
+    module = whole_parser.__module__  # src.worker.cli in the repository, worker.cli where the wheel is installed
+    call = f"{shlex.quote(sys.executable)} -m {module}"
     if shell == "fish":
         return f"function {name}\n    {call} $argv\nend\n{completion}"
     function = f'{name}() {{ {call} "$@"; }}\n'

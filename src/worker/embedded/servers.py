@@ -133,7 +133,10 @@ class EmbeddedServers:
                 return
             try:
                 await asyncio.gather(*(self._end(server) for server in self._servers))
-                write_record(self._dir, self._record)
+                try:
+                    write_record(self._dir, self._record)
+                except OSError as error:  # it costs the ports; raised, it would hide why the servers had to end
+                    logger.warning("%s: the ports of this start are not kept for the next one: %s", self._dir, error)
             finally:
                 self._servers.clear()
                 os.close(self._lock)
