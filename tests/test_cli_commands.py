@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import httpx
 import orjson
+import pymongo
 import pytest
 import redis
 
@@ -322,6 +324,41 @@ async def test_letters_are_replayed_by_id_by_filter_and_all(cli: Cli, client: re
     assert (limited.code, limited.out) == (0, "2 replayed\n")
     assert (await cli.run("dead", "replay", "--all", "--json")).json["replayed"] == 3
     assert (client.xlen(keys.DEAD), client.xlen(NORMAL)) == (0, 8)
+
+
+async def test_what_is_replayed_and_dropped_here_is_in_the_audit_log_as_what_is_over_rest(
+    tmp_path: Path, client: redis.Redis, redis_url: str, mongo_uri: str
+) -> None:
+    cli = Cli(tmp_path, REDIS_URL=redis_url, MONGODB_URI=mongo_uri)
+    ids = [bury(client, code="A" if n < 2 else "B") for n in range(5)]
+    replayed = await cli.run("dead", "replay", ids[0], "1-1", "--json")
+    assert "audit" not in replayed.err
+    assert (await cli.run("dead", "replay", "--code", "A", "--limit", "7")).out == "1 replayed\n"
+    assert (await cli.run("dead", "drop", "1-2")).code == 1
+    assert (await cli.run("dead", "drop", "--all", "--yes")).out == "3 dropped\n"
+    assert (await cli.run("dead", "list")).code == 0, "looking is not recorded"
+    with pymongo.MongoClient[dict[str, Any]](mongo_uri) as mongo:
+        found = list(mongo.get_default_database()["audit_log"].find().sort("_id", 1))
+    anything = {"brand": None, "type": None, "code": None, "all": True}
+    assert [(one["action"], one["outcome"], one["details"]) for one in found] == [
+        ("dead.replay", "done", {"ids": [ids[0], "1-1"], "replayed": 1, "missing": ["1-1"]}),
+        ("dead.replay", "done", {**anything, "code": "A", "all": False, "limit": 7, "replayed": 1, "missing": []}),
+        ("dead.drop", "failed", {"ids": ["1-2"], "dropped": 0, "missing": ["1-2"]}),
+        ("dead.drop", "done", {**anything, "dropped": 3, "missing": []}),
+    ]
+    assert {one["actor"] for one in found} == {f"cli:{getpass.getuser()}"}
+    assert all(one["worker"].startswith("cli@") for one in found)
+
+
+@pytest.mark.parametrize("uri", [None, "mongodb://127.0.0.1:1/x"], ids=["none is known", "it is away"])
+async def test_without_mongodb_letters_are_dropped_and_the_record_is_shown(
+    tmp_path: Path, client: redis.Redis, redis_url: str, uri: str | None
+) -> None:
+    cli = Cli(tmp_path, REDIS_URL=redis_url, **({"MONGODB_URI": uri} if uri else {}))
+    ended = await cli.run("dead", "drop", bury(client))
+    assert (ended.code, ended.out) == (0, "1 dropped\n")
+    assert '"action": "dead.drop", "outcome": "done"' in ended.err
+    assert "is not in the audit log" in ended.err
 
 
 async def test_the_way_of_a_mended_task(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
+import redis.asyncio
 
 from src.worker import keys
-from src.worker.models import TaskPriority
+from src.worker.models import TaskPriority, TaskStatus
 from src.worker.queue_consumer import TaskQueue, WeightedTurns
 from src.worker.queue_entries import DeadLetter, Finished
 from src.worker.queue_outputs import QueueOutputs
@@ -40,13 +41,6 @@ class Worker:
             result_ttl_sec=60,
             outputs=self.outputs,
         )
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 @pytest.fixture
@@ -139,6 +133,95 @@ async def test_a_refused_output_is_dead_lettered_with_its_task(
     assert orjson.loads(letter[b"task"]) == {"type": "noop", "n": 1}
     assert b"result:brand:acme:chunks" in letter[b"reason"]
     assert await client.call("LRANGE", "out", 0, -1) == [b"y"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["it succeeded", "it was to be tried again"])
+async def test_a_task_whose_output_is_refused_has_failed_says_its_record_and_its_one_event(
+    client: RedisClient, make: Callable[..., Worker], redis_url: str, again: bool
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await client.call("SET", "out", "somebody's string")
+    await _push(client, {"type": "noop", "id": "t:1", "brand": "Acme"})
+    (delivery,) = await worker.queue.claim(1)
+    task = parse_task(
+        orjson.loads(delivery.raw or b""),
+        fallback_id="x",
+        received_ms=delivery.received_ms,
+        stream_priority=TaskPriority.NORMAL,
+        attempt=2,
+    )
+    status = TaskStatus.QUEUED if again else TaskStatus.SUCCEEDED
+    said = worker.outputs.record(task, status, started_ms=5, result=None if again else {"kept": [1, {}]})
+    refused = ("IF_REFUSED", "DEL", "worker:dedup:k")
+    await client.call("SET", "worker:dedup:k", "t:1")
+    async with redis.asyncio.Redis.from_url(redis_url) as plain, plain.pubsub() as listening:
+        await listening.subscribe(keys.EVENTS)
+        await listening.get_message(timeout=5)
+        (why,) = await worker.queue.finish([Finished(delivery, (*said, ("RPUSH", "out", "x"), refused), task.id)])
+        assert "WRONGTYPE" in why
+        events = [await listening.get_message(ignore_subscribe_messages=True, timeout=wait) for wait in (5, 0.1)]
+    reason = {"code": "OUTPUT_FAILED", "message": why, "retryable": False}
+    record = orjson.loads(await client.call("GET", keys.result("t:1")))
+    assert record.pop("queuedAt") is not None
+    finished = record.pop("finishedAt")
+    own = {"id": "t:1", "type": "noop", "status": "failed", "attempts": 2}
+    assert record == {**own, "startedAt": "1970-01-01T00:00:00.005Z", "error": reason}
+    assert 0 < await client.call("TTL", keys.result("t:1")) <= 60
+    told = [orjson.loads(one["data"]) for one in events if one is not None and one["channel"] == b"worker:events"]
+    ours = [{**one, "brand": None} for one in told if one["id"] == "t:1"]  # of a retry, the brand is in no output
+    assert ours == [{**own, "brand": None, "finishedAt": finished}]
+    ((_, fields),) = await client.call("XRANGE", keys.DEAD, "-", "+")
+    letter = dict(zip(fields[::2], fields[1::2], strict=True))
+    assert (letter[b"id"], letter[b"type"], letter[b"attempts"]) == (b"t:1", b"noop", b"2")
+    assert orjson.loads(letter[b"error"]) == reason
+    assert await client.call("EXISTS", "worker:dedup:k") == 0, "the key is free: its task has failed for good"
+
+
+async def test_a_task_without_an_id_is_known_by_its_place_before_it_has_a_record(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    entry = (await client.call("XADD", NORMAL, "*", "task", b'{"type":"cluster_mentions","brand":"acme"}')).decode()
+    name = f"normal-{entry}"
+    waiting = await worker.queue.state_of(name)
+    assert waiting is not None
+    arrived = datetime.fromisoformat(waiting.pop("queuedAt"))
+    assert arrived.timestamp() * 1000 == pytest.approx(int(entry.partition("-")[0]))
+    assert waiting == {"id": name, "type": "analyze_mentions", "status": "queued", "attempts": 0}
+    (delivery,) = await worker.queue.claim(1)
+    assert (await worker.queue.state_of(name) or {})["status"] == "queued", "runs, for less than half a second"
+    record = {"id": name, "status": "succeeded"}
+    done = (("SET", keys.result(name), orjson.dumps(record), "EX", 60),)
+    assert await worker.queue.finish([Finished(delivery, done)]) == ["ok"]
+    assert await worker.queue.state_of(name) == record
+
+
+@pytest.mark.parametrize("task", [b'{"type":"noop","id":"own"}', None], ids=["names its own", "is not there"])
+async def test_a_place_is_no_id_of_a_task_that_has_another_or_is_gone(
+    client: RedisClient, make: Callable[..., Worker], task: bytes | None
+) -> None:
+    queue = make().queue
+    entry = b"17-1" if task is None else await client.call("XADD", NORMAL, "*", "task", task)
+    assert await queue.state_of(f"normal-{entry.decode()}") is None
+    assert await queue.state_of(f"low-{entry.decode()}") is None
+    assert await queue.state_of("normal-" + "9" * 30 + "-0") is None, "which no entry can have"
+
+
+async def test_nothing_is_said_of_a_task_that_another_worker_has_finished(
+    client: RedisClient, make: Callable[..., Worker]
+) -> None:
+    worker = make()
+    await worker.queue.ensure_groups()
+    await _push(client, {"type": "noop"})
+    (delivery,) = await worker.queue.claim(1)
+    key = keys.result(delivery.task_id)
+    assert await worker.queue.finish([Finished(delivery, (("SET", key, b"{}", "EX", 9),))]) == ["ok"]
+    await client.call("DEL", key)
+    late = (("SET", key, b"{}", "EX", 9), ("IF_REFUSED", "DEL", "x"))
+    assert await worker.queue.finish([Finished(delivery, late)]) == ["lost"]
+    assert await client.call("EXISTS", key) == 0
 
 
 async def test_attempts_are_counted_across_crashes_and_retries(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,19 +14,12 @@ from src.worker import keys
 from src.worker.errors import StorageUnavailable
 from src.worker.handlers import HandlerResult, TaskType
 from src.worker.models import Task, TaskPriority
-from src.worker.redis_client import RedisClient
+from src.worker.redis_client import RedisClient, RedisRefused
 from tests.helpers import NORMAL, dead_letters, finished, push, running, until
 
 pytestmark = pytest.mark.anyio
 RESULTS = "result:brand:acme:chunks"
 LIST = "queue:brand:acme:chunks"
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 def _mention(text: str, **more: Any) -> dict[str, Any]:
@@ -346,6 +338,45 @@ async def test_a_database_that_is_down_costs_no_attempts(client: RedisClient, re
         runtime.handlers["noop"] = TaskType(flaky)
         record = await finished(runtime, await push(client, {"type": "noop"}), seconds=20)
     assert (record["status"], record["result"]["attempt"]) == ("succeeded", 1)
+
+
+async def test_a_refusal_of_redis_uses_attempts_up_but_a_state_of_the_server_does_not(
+    client: RedisClient, redis_url: str, mongo_uri: str
+) -> None:
+    """A task that asks for what is always refused would be tried for ever."""
+
+    async def refused(task: Task) -> HandlerResult:
+        await client.call("LPUSH", "a:string", "x")
+        raise AssertionError
+
+    await client.call("SET", "a:string", "x")
+    full = _Flaky(4, RedisRefused("SET", "OutOfMemoryError: command not allowed when used memory > 'maxmemory'."))
+    async with running(redis_url, mongo_uri, queue_max_attempts=3) as runtime:
+        runtime.handlers["noop"] = TaskType(refused)
+        record = await finished(runtime, await push(client, {"type": "noop"}))
+        assert (record["status"], record["attempts"], record["error"]["code"]) == ("failed", 3, "QUEUE_REFUSED")
+        assert "WRONGTYPE" in record["error"]["message"]
+        runtime.handlers["noop"] = TaskType(full)
+        record = await finished(runtime, await push(client, {"type": "noop"}), seconds=20)
+    assert (record["status"], record["result"]["attempt"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "counts"),
+    [
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", True),
+        ("NoPermissionError: this user has no permissions to run the 'set' command", True),
+        ("ERR value is BUSY or out of range", True),
+        ("ERR Error running script (call to f_1): @user_script:3: WRONGTYPE Operation against a key", True),
+        ("ERR Error running script (call to f_1): @user_script:3: -OOM command not allowed", False),
+        ("BUSY Redis is busy running a script", False),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk", False),
+        ("ReadOnlyError: You can't write against a read only replica.", False),
+    ],
+)
+def test_what_redis_refuses_for_its_own_state_is_nobodys_attempt(reply: str, counts: bool) -> None:
+    error = RedisRefused("SET", reply)
+    assert (error.counts_attempt, error.retryable) == (counts, True)
 
 
 async def test_a_task_that_runs_too_long_is_stopped(client: RedisClient, redis_url: str, mongo_uri: str) -> None:

@@ -9,22 +9,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
-
 from . import __version__
-from .api.application import create_application
-from .api.key_ring import KeyRing
-from .config import Settings, load_settings, masked_url
-from .errors import ConfigError
-from .logging import configure, get_logger
-from .runtime import Runtime
+from .allocator import bound_arenas
+from .imports import collector_resting
+
+with collector_resting():
+    import uvicorn
+
+    from .api.application import create_application
+    from .api.key_ring import KeyRing
+    from .config import Settings, load_settings
+    from .errors import ConfigError
+    from .logging import configure, get_logger
+    from .runtime import Runtime
+    from .secrecy import masked_url
+    from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedServers
@@ -50,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(argv)
+    bound_arenas()
     try:
         settings = load_settings()
         configure(settings.log_level, settings.log_format)
@@ -110,7 +115,7 @@ async def serve(settings: Settings, sock: socket.socket) -> int:
     """Run until a signal; returns the exit code."""
     keys = key_ring(settings)
     stop = asyncio.Event()
-    _on_signals(stop)
+    stop_on_signals(stop, finishing="what runs")
     async with _servers(settings) as (redis_url, mongodb_uri, embedded):
         runtime = Runtime(settings, redis_url=redis_url, mongodb_uri=mongodb_uri)
         app = create_application(
@@ -176,20 +181,6 @@ async def _servers(settings: Settings) -> AsyncIterator[tuple[str, str, Embedded
         yield settings.redis_url or endpoints.redis_url, settings.mongodb_uri or endpoints.mongodb_uri, servers
     finally:
         await servers.stop()
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    """The first signal asks for an orderly end, the second ends at once (leases bring the tasks back)."""
-
-    def handle(signum: int) -> None:
-        if stop.is_set():
-            os._exit(128 + signum)
-        print("stopping: finishing what runs (again to stop at once)", file=sys.stderr, flush=True)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, handle, signum)
 
 
 def _announce(settings: Settings, redis_url: str, mongodb_uri: str) -> None:

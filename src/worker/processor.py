@@ -245,6 +245,8 @@ class Processor:
             commands.append(self._outputs.dead_letter(letter))
         commands += self._counted_down(run.document, delivery)
         commands += self._outputs.record(task, TaskStatus.SUCCEEDED, started_ms=run.started_ms, result=result.result)
+        if task.dedup_key is not None:  # what has failed for good may be sent again, also for an output of its own
+            commands.append(("IF_REFUSED", "DEL", f"{DEDUP_PREFIX}{task.dedup_key}"))
         dead = (InvalidTask.code,) * len(result.rejected)
         return Execution(Finished(delivery, commands, task.id), Outcome.SUCCEEDED, task.type, None, dead)
 
@@ -254,7 +256,7 @@ class Processor:
         commands = self._outputs.record(
             run.task, TaskStatus.SUCCEEDED, started_ms=started, result={"duplicateOf": first}
         )
-        return Execution(Finished(run.delivery, commands), Outcome.DUPLICATE, run.task.type)
+        return Execution(Finished(run.delivery, commands, run.task.id), Outcome.DUPLICATE, run.task.type)
 
     def _postponed(self, delivery: Delivery, task: Task, due_ms: int) -> Execution:
         wait_sec = (due_ms - self._outputs.now_ms()) / 1000
@@ -262,7 +264,7 @@ class Processor:
             self._outputs.retry(delivery, due_ms=due_ms, attempts=task.attempt - 1, history=delivery.history),
             *self._outputs.record(task, TaskStatus.QUEUED, started_ms=None, wait_sec=wait_sec),
         ]
-        return Execution(Finished(delivery, commands), Outcome.POSTPONED, task.type)
+        return Execution(Finished(delivery, commands, task.id), Outcome.POSTPONED, task.type)
 
     def _failed(self, run: Run, error: Exception) -> Execution:
         """Again, where the error says that this can help and the task has attempts left; else dead."""
@@ -285,7 +287,7 @@ class Processor:
             ),
             *self._outputs.record(task, TaskStatus.QUEUED, started_ms=run.started_ms, error=record, wait_sec=wait),
         ]
-        return Execution(Finished(delivery, commands), Outcome.RETRIED, task.type, error)
+        return Execution(Finished(delivery, commands, task.id), Outcome.RETRIED, task.type, error)
 
     def _dead(
         self, delivery: Delivery, task: Task | None, document: Any, error: Exception, started_ms: int | None
@@ -311,7 +313,7 @@ class Processor:
         ]
         if task.dedup_key is not None:  # what has failed for good may be sent again
             commands.append(("DEL", f"{DEDUP_PREFIX}{task.dedup_key}"))
-        return Execution(Finished(delivery, commands), Outcome.FAILED, task.type, error, (record["code"],))
+        return Execution(Finished(delivery, commands, task.id), Outcome.FAILED, task.type, error, (record["code"],))
 
     def _counted_down(self, document: Any, delivery: Delivery) -> list[Command]:
         """An envelope that has ended, well or not, is one less of its aggregator's batch: once, with its outcome."""

@@ -204,9 +204,10 @@ class TaskQueue(QueueClient):
 
         Returns:
             per execution "ok", "lost" (another worker has finished the entry; nothing was written) or the error of
-            a refused output (the task is in the dead letters).
+            a refused output (the task is in the dead letters, and its record and event say that it failed).
         """
-        words: list[Word] = [keys.GROUP, self._dead_max, iso_ms(self.now_ms()), self._worker_id, len(finished)]
+        words: list[Word] = [keys.GROUP, self._dead_max, iso_ms(self.now_ms()), self._worker_id]
+        words += (keys.result(""), keys.EVENTS, len(finished))
         for delivery, commands, task_id in finished:
             words += (delivery.stream, delivery.entry_id, task_id or delivery.task_id, len(commands))
             for command in commands:

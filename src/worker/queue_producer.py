@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -9,15 +10,19 @@ from typing import Any, Final
 import orjson
 
 from . import keys
+from .doors import ANALYZE
 from .models import TaskPriority, TaskStatus
 from .queue_commands import Word
-from .queue_entries import Depth
+from .queue_entries import Delivery, Depth, read_entry
 from .queue_outputs import delayed_member, wall_ms
 from .redis_client import RedisClient, Script
+from .tasks import ALIASES
 from .times import iso_ms, to_ms
 from .trace_context import PARENT, SpanKind, outgoing
 from .tracing import span
 
+_PLACE: Final = re.compile(rf"({'|'.join(TaskPriority)})-([0-9]{{1,19}}-[0-9]{{1,19}})")
+"""An id made of a place in the queue."""
 DEPTH_KEYS: Final[list[str]] = [
     keys.DELAYED,
     keys.DEAD,
@@ -73,7 +78,21 @@ class QueueClient:
         raw = await self._client.call("GET", keys.result(task_id))
         return orjson.loads(raw) if raw else None
 
+    async def state_of(self, task_id: str) -> dict[str, Any] | None:
+        """The record of a task, or what its record would be: a task that came by XADD and names no id has none until it
+        has run for half a second, but its id tells where it stands (`<priority>-<entry id>`)."""
+        record = await self.read_record(task_id)
+        found = _PLACE.fullmatch(task_id)
+        if record is not None or found is None:
+            return record
+        priority, entry_id = found.groups()
+        entries = await self._client.call("XRANGE", keys.STREAMS[TaskPriority(priority)], entry_id, entry_id)
+        if not entries:  # over in this moment, and its record is written
+            return await self.read_record(task_id)
+        return _unrecorded(read_entry(keys.STREAMS[TaskPriority(priority)].encode(), *entries[0]), task_id)
+
     async def depth(self) -> Depth:
+        """How much waits, runs, is delayed and dead, at one moment (one script). Raises `QueueUnavailable`."""
         (delayed, dead), *rows = await self._depth(self._client, DEPTH_KEYS, [keys.GROUP, keys.LANE_PREFIX])
         by_priority = dict(zip(TaskPriority, rows, strict=True))
         return Depth(
@@ -86,3 +105,22 @@ class QueueClient:
                 priority: int(row[3].partition(b"-")[0]) if row[3] else None for priority, row in by_priority.items()
             },
         )
+
+
+def _unrecorded(entry: Delivery, task_id: str) -> dict[str, Any] | None:
+    """None for a task of another id: the entry's own, or the one its document names."""
+    try:
+        document = orjson.loads(entry.raw or b"")
+    except orjson.JSONDecodeError:
+        document = None
+    fields = document if isinstance(document, dict) else {}
+    if entry.task_id != task_id or fields.get("id") is not None:
+        return None
+    kind = fields.get("type", ANALYZE if entry.door else None)
+    return {
+        "id": task_id,
+        "type": ALIASES.get(kind, kind) if isinstance(kind, str) else "invalid",
+        "status": TaskStatus.QUEUED,
+        "attempts": entry.attempts_before,
+        "queuedAt": iso_ms(entry.received_ms),
+    }

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-import redis
 from hiredis import pack_command
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from .errors import QueueUnavailable
+from .errors import ConfigError, QueueUnavailable
+from .imports import absent
 from .queue_commands import Command, Word
 from .trace_context import SpanKind
 from .tracing import span
+
+# The driver loads OpenTelemetry's metrics (70 modules) for figures that nobody here asks it for.
+with absent("opentelemetry.sdk.metrics"):
+    import redis
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 CONNECT_TIMEOUT_SEC: Final = 5.0
 CALL_TIMEOUT_SEC: Final = 10.0
@@ -28,12 +33,27 @@ CALL_TIMEOUT_SEC: Final = 10.0
 MAX_BLOCK_SEC: Final = 2.0
 
 
+_STATES: Final = re.compile(
+    r"(?:^|: -?)(?:LOADING|BUSY|MASTERDOWN|READONLY|OOM|MISCONF|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNKILLABLE"
+    r"|(?:BusyLoading|MasterDown|ReadOnly|OutOfMemory|ClusterDown|TryAgain)Error)\b"
+)
+"""Refusals for a state of the server, which passes: by their names, those of the driver's classes, and inside of what
+Redis 6 says of a script (`ERR Error running script (…): -OOM …`)."""
+
+
 class RedisRefused(QueueUnavailable):
-    """Redis answered with an error. `reply` is its text, beginning with the error's name, e.g. `NOGROUP …`."""
+    """Redis answered with an error. `reply` is its text, beginning with the error's name, e.g. `NOGROUP …`.
+
+    Where it is about the command (`WRONGTYPE`, `NOPERM`), no outage is to blame: it counts against the task, or one
+    that asks for what is always refused would be tried for ever.
+    """
 
     def __init__(self, command: str, reply: str) -> None:
         super().__init__(f"{command}: {reply}")
         self.reply = reply
+        if not _STATES.search(reply):
+            self.code = "QUEUE_REFUSED"
+            self.counts_attempt = True
 
 
 class RedisClient:
@@ -45,18 +65,22 @@ class RedisClient:
     """
 
     def __init__(self, url: str, *, max_connections: int = 64) -> None:
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            protocol=2,
-            decode_responses=False,
-            socket_timeout=CALL_TIMEOUT_SEC,
-            socket_connect_timeout=CONNECT_TIMEOUT_SEC,
-            socket_keepalive=True,
-            max_connections=max_connections,
-            timeout=CALL_TIMEOUT_SEC,
-            retry=Retry(NoBackoff(), 0),
-            client_name="brand-eval-worker",
-        )
+        """Raises `ConfigError` for a URL that cannot be used."""
+        try:
+            self._pool = BlockingConnectionPool.from_url(
+                url,
+                protocol=2,
+                decode_responses=False,
+                socket_timeout=CALL_TIMEOUT_SEC,
+                socket_connect_timeout=CONNECT_TIMEOUT_SEC,
+                socket_keepalive=True,
+                max_connections=max_connections,
+                timeout=CALL_TIMEOUT_SEC,
+                retry=Retry(NoBackoff(), 0),
+                client_name="brand-eval-worker",
+            )
+        except ValueError:  # whose words may repeat a part of the password
+            raise ConfigError("REDIS_URL: is no URL of a server") from None
 
     async def call(self, *words: Word) -> Any:
         """Run one command."""

@@ -13,6 +13,7 @@ from ..errors import InvalidTask
 from ..models import TaskPriority
 from ..tasks import parse_task, run_at
 from .access import READS, WRITES
+from .bodies import json_body
 from .body import read_json
 from .context import Context
 from .problems import responses
@@ -20,33 +21,23 @@ from .schemas.queue import Accepted, QueueState, TaskRecord
 
 router = APIRouter(prefix="/v1", tags=["queue"], dependencies=[READS])
 
-_TASK_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "id": {"type": "string", "description": "Generated when missing"},
-                        "brand": {"type": "string"},
-                        "priority": {"type": "string", "enum": [priority.value for priority in TaskPriority]},
-                        "runAt": {"description": "ISO 8601 or epoch ms: not before this time"},
-                        "deadline": {"description": "ISO 8601 or epoch ms: of no use after this time"},
-                        "payload": {"type": "object", "description": "Fields of the type; may also stand at top level"},
-                    },
-                },
-                "example": {
-                    "type": "analyze_mentions",
-                    "brand": "acme",
-                    "mentions": [{"text": "I love acme, but the app keeps crashing", "source": "x"}],
-                },
-            }
-        },
-    }
-}
+_TASK_BODY: Final = json_body(
+    {
+        "type": {"type": "string"},
+        "id": {"type": "string", "description": "Generated when missing"},
+        "brand": {"type": "string"},
+        "priority": {"type": "string", "enum": [priority.value for priority in TaskPriority]},
+        "runAt": {"description": "ISO 8601 or epoch ms: not before this time"},
+        "deadline": {"description": "ISO 8601 or epoch ms: of no use after this time"},
+        "payload": {"type": "object", "description": "Fields of the type; may also stand at top level"},
+    },
+    required=["type"],
+    example={
+        "type": "analyze_mentions",
+        "brand": "acme",
+        "mentions": [{"text": "I love acme, but the app keeps crashing", "source": "x"}],
+    },
+)
 
 
 @router.post(
@@ -78,8 +69,9 @@ async def submit(request: Request, ctx: Context) -> JSONResponse:
 
 @router.get("/tasks/{task_id:path}", response_model=TaskRecord, responses=responses(401, 404, 503))
 async def task_state(task_id: str, ctx: Context) -> JSONResponse:
-    """The record of a task: queued, running, succeeded or failed, with its result or error."""
-    record = await ctx.queue.read_record(task_id)
+    """The record of a task: queued, running, succeeded or failed, with its result or error. Of a task that was added to
+    a stream without an id, ask by `<priority>-<entry id>`."""
+    record = await ctx.queue.state_of(task_id)
     if record is None:
         raise HTTPException(404, "No task of this id is known. Records are kept for a day after the last change.")
     return JSONResponse(record)

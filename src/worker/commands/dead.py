@@ -7,8 +7,9 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from ..config import load_settings
@@ -19,6 +20,7 @@ from ..logging import configure
 from . import EXIT_OK, EXIT_PROBLEM, CommandProblem, note, printable
 from .connection import QueueLink
 from .counting import Counting
+from .operator_audit import record_action
 from .tables import show
 
 _PAGE: Final = 100
@@ -54,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_choice(arguments)
     settings = load_settings()
     configure("warning", "text")
+    arguments.audit = partial(record_action, settings)
 
     async def connected(work: Callable[[DeadLetters], Awaitable[int]]) -> int:
         async with QueueLink(settings) as link:
@@ -205,34 +208,35 @@ async def _replay(arguments: argparse.Namespace, letters: DeadLetters) -> int:
     async def many(progress: Progress) -> int:
         return await letters.replay_matching(_filter(arguments), limit=arguments.limit, progress=progress)
 
-    return await _work(arguments, "replayed", one, many)
+    return await _audited("dead.replay", arguments, "replayed", one, many)
 
 
 async def _drop(arguments: argparse.Namespace, letters: DeadLetters) -> int:
     async def many(progress: Progress) -> int:
         return await letters.drop_matching(_filter(arguments), progress=progress)
 
-    return await _work(arguments, "dropped", letters.drop, many)
+    return await _audited("dead.drop", arguments, "dropped", letters.drop, many)
 
 
-async def _work(
+async def _audited(
+    action: str,
     arguments: argparse.Namespace,
     done_word: str,
     one: Callable[[str], Awaitable[bool]],
     many: Callable[[Progress], Awaitable[int]],
 ) -> int:
-    """Exit code 1 when a letter that was named is not there."""
-    missing: list[str] = []
-    with Counting(done_word, quiet=arguments.quiet) as counting:
-        if arguments.ids:
-            ids = list(dict.fromkeys(arguments.ids))
-            for index, entry_id in enumerate(ids, 1):
-                if not await one(entry_id):
-                    missing.append(entry_id)
-                counting.update(index - len(missing), index, len(ids))
-            done = len(ids) - len(missing)
-        else:
-            done = await many(counting.update)
+    """Exit code 1 when a letter that was named is not there. However it ends, also by Ctrl-C, the audit log has it."""
+    ids = list(dict.fromkeys(arguments.ids))
+    details: dict[str, Any] = {"ids": ids} if ids else {**asdict(_filter(arguments)), "all": arguments.all}
+    if getattr(arguments, "limit", None) is not None:
+        details["limit"] = arguments.limit
+    outcome = "failed"
+    try:
+        done, missing = await _work(arguments, ids, done_word, one, many)
+        details |= {done_word: done, "missing": missing}
+        outcome = "done" if done or not missing else "failed"
+    finally:
+        await arguments.audit(action, outcome, details)
     if arguments.json:
         print(json.dumps({done_word: done, "missing": missing}))
     else:
@@ -240,6 +244,24 @@ async def _work(
     for entry_id in missing:
         note(f"there is no dead letter {entry_id} (any more)")
     return EXIT_PROBLEM if missing else EXIT_OK
+
+
+async def _work(
+    arguments: argparse.Namespace,
+    ids: list[str],
+    done_word: str,
+    one: Callable[[str], Awaitable[bool]],
+    many: Callable[[Progress], Awaitable[int]],
+) -> tuple[int, list[str]]:
+    """How many were replayed or dropped, and which of those named are not there."""
+    missing: list[str] = []
+    with Counting(done_word, quiet=arguments.quiet) as counting:
+        for index, entry_id in enumerate(ids, 1):
+            if not await one(entry_id):
+                missing.append(entry_id)
+            counting.update(index - len(missing), index, len(ids))
+        done = len(ids) - len(missing) if ids else await many(counting.update)
+    return done, missing
 
 
 def _confirmed(total: int) -> bool:

@@ -7,7 +7,6 @@ caller that asked, whatever the adapter makes of them.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import os
@@ -17,11 +16,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from ..imports import collector_resting
 from .heard import keep, keep_or_raise, refuse_redirect
 from .providers import Provider, Transport
 
@@ -80,22 +80,13 @@ def _early(*modules: str) -> None:
 
 @contextmanager
 def _giving_way(*, first: bool) -> Iterator[None]:
-    """Lets the event loop run while this thread works.
-
-    A first import makes some hundred thousand objects that stay. The garbage collector would look through them again
-    and again, 20 to 120 ms each time with every thread stopped: it rests meanwhile, and they are put out of its sight.
-    """
-    interval, collecting = sys.getswitchinterval(), gc.isenabled()
+    """Lets the event loop run while this thread works; a first import is not searched for garbage meanwhile."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, _SWITCH_SEC))
-    if first:
-        gc.disable()
     try:
-        yield
+        with collector_resting() if first else nullcontext():
+            yield
     finally:
-        if first:
-            gc.freeze()
-            if collecting:
-                gc.enable()
         sys.setswitchinterval(interval)
 
 

@@ -2,15 +2,18 @@
 -- Outputs are written only by the one that still finds the entry pending: a second execution of the same entry
 -- (after a lost lease) changes nothing.
 -- KEYS: the dead letter stream.
--- ARGV: group, most dead letters, time now (ISO), worker id, number of tasks,
---       then per task: stream, entry id, task id, number of commands, and per command: number of words, words...
--- Two commands are the script's own:
+-- ARGV: group, most dead letters, time now (ISO), worker id, beginning of the keys of result records, channel of events,
+--       number of tasks, then per task: stream, entry id, task id, number of commands, and per command: number of words,
+--       words...
+-- A task's own record (SET) and event (PUBLISH) come after all else: where an output was refused, they say "failed".
+-- Three commands are the script's own:
+-- IF_REFUSED word... = a command to run only where an output was refused.
 -- COUNT_DOWN key = DECR of a counter that exists and is above zero.
 -- TOP_AUTHORS ranking companion most ttl (author score ms member)... = a sorted set with one member per author, the one
 --   of the highest score and among equals the latest, and at most so many; the companion, a hash, knows whose is whose.
 -- Returns: per task 1 (done), 0 (somebody else has finished it) or the error of the first refused output.
-local group, dead_max, now, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local at = 6
+local group, dead_max, now, worker, records, events = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local at = 8
 local answers = {}
 
 local function field(fields, name)
@@ -68,29 +71,62 @@ local function run(first, words)
   return redis.pcall(unpack(ARGV, first, first + words - 1))
 end
 
-for task = 1, tonumber(ARGV[5]) do
+local function refusal(command, reply)
+  if type(reply) ~= 'table' or not reply.err then return nil end
+  return ARGV[command] .. ' ' .. ARGV[command + 1] .. ': ' .. reply.err
+end
+
+local function decoded(text)
+  local fine, value = pcall(cjson.decode, text or '')
+  return fine and type(value) == 'table' and value or {}
+end
+
+-- The task is dead, whatever its execution came to: its letter, and its record and event where it was to have them.
+local function bury(stream, id, name, problem, told)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local fields = entry and entry[2] or {}
+  local record = decoded(told.record and ARGV[told.record + 2])
+  local event = decoded(told.event and ARGV[told.event + 2])
+  local reason = {code = 'OUTPUT_FAILED', message = problem, retryable = false}
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', dead_max, '*',
+    'task', field(fields, 'task'), 'type', record.type or '', 'brand', type(event.brand) == 'string' and event.brand or '',
+    'reason', 'output: ' .. problem, 'error', cjson.encode(reason), 'attempts', record.attempts or 1,
+    'at', now, 'worker', worker, 'id', name, 'stream', stream, 'door', field(fields, 'door'))
+  if told.record then
+    record.id, record.status, record.finishedAt, record.error, record.result = name, 'failed', now, reason, nil
+    redis.pcall('SET', ARGV[told.record + 1], cjson.encode(record), 'EX', ARGV[told.record + 4])
+    event.id, event.type, event.attempts = name, record.type, record.attempts
+    event.brand, event.status, event.finishedAt = event.brand or cjson.null, 'failed', now
+    redis.call('PUBLISH', events, cjson.encode(event))
+  end
+  if told.refused then redis.pcall(unpack(ARGV, told.refused + 1, told.refused_last)) end
+end
+
+for task = 1, tonumber(ARGV[7]) do
   local stream, id, name, commands = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
   at = at + 4
   local mine = redis.call('XACK', stream, group, id) == 1
-  local problem = nil
+  local problem, told = nil, {}
   for _ = 1, commands do
-    local words = tonumber(ARGV[at])
-    if mine then
-      local reply = run(at + 1, words)
-      if type(reply) == 'table' and reply.err and not problem then
-        problem = ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ': ' .. reply.err
-      end
+    local words, first = tonumber(ARGV[at]), at + 1
+    local command = ARGV[first]
+    if command == 'SET' and ARGV[first + 1] == records .. name then
+      told.record = first
+    elseif command == 'PUBLISH' and ARGV[first + 1] == events then
+      told.event = first
+    elseif command == 'IF_REFUSED' then
+      told.refused, told.refused_last = first, at + words
+    elseif mine then
+      local reply = run(first, words)
+      problem = problem or refusal(first, reply)
     end
     at = at + 1 + words
   end
-  if problem then
-    local entry = redis.call('XRANGE', stream, id, id)[1]
-    local fields = entry and entry[2] or {}
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', dead_max, '*',
-      'task', field(fields, 'task'), 'type', '', 'brand', '', 'reason', 'output: ' .. problem,
-      'error', cjson.encode({code = 'OUTPUT_FAILED', message = problem, retryable = false}),
-      'attempts', '1', 'at', now, 'worker', worker, 'id', name, 'stream', stream, 'door', field(fields, 'door'))
+  if mine and not problem and told.record then
+    problem = refusal(told.record, redis.pcall(unpack(ARGV, told.record, told.record + 4)))
   end
+  if mine and not problem and told.event then redis.call('PUBLISH', events, ARGV[told.event + 2]) end
+  if problem then bury(stream, id, name, problem, told) end
   if mine then redis.call('XDEL', stream, id) end
   answers[task] = problem or (mine and 1 or 0)
 end

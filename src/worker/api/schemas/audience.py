@@ -11,7 +11,7 @@ from ...competitor_findings import Status as CompetitorStatus
 from ...models import Intent
 from ...pipeline.launches import LaunchKind
 from ...pipeline.leads import LeadKind, LeadStatus
-from .common import Count, Cursor, Score, Share, Slug, Time
+from .common import Count, Cursor, Score, Share, Slug, Time, answer
 from .insight import SentimentCounts
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -34,6 +34,7 @@ class Lead(TypedDict):
     lastMentionAt: Time
 
 
+@answer
 class LeadPage(TypedDict):
     items: list[Lead]
     next: Cursor
@@ -48,6 +49,7 @@ class CompetitorMentioned(TypedDict):
     lastMentionAt: Time
 
 
+@answer
 class CompetitorSuggested(TypedDict):
     name: str
     keywords: list[str]
@@ -70,6 +72,7 @@ class CompetitorSuggested(TypedDict):
     lastSeen: Time
 
 
+@answer
 class Competitors(TypedDict):
     brand: Slug
     since: Time
@@ -91,6 +94,7 @@ class Influencer(TypedDict):
     lastMentionAt: Time
 
 
+@answer
 class Influencers(TypedDict):
     brand: Slug
     since: Time
@@ -111,6 +115,7 @@ class Launch(TypedDict):
     lastDetectedAt: Time
 
 
+@answer
 class Launches(TypedDict):
     brand: Slug
     myLaunch: Launch | None
@@ -127,6 +132,7 @@ class WeaknessCategory(TypedDict):
     topIssues: list[str]
 
 
+@answer
 class Weaknesses(TypedDict):
     competitorId: str
     brand: str | None
@@ -137,6 +143,7 @@ class Weaknesses(TypedDict):
     opportunities: list[str]
 
 
+@answer
 class WebInsights(TypedDict):
     brand: str
     query: str

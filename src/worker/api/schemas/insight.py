@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .common import Count, Cursor, Score, Share, Slug, Time
+from .common import Count, Cursor, Score, Share, Slug, Time, answer
 
 Points = Annotated[float, Field(ge=0, le=100)]
 
@@ -22,6 +22,7 @@ class BrandOverview(TypedDict):
     spikeDetected: NotRequired[bool]
 
 
+@answer
 class BrandPage(TypedDict):
     items: list[BrandOverview]
     next: Cursor
@@ -53,6 +54,7 @@ class SummaryCluster(TypedDict):
     sentimentScore: Score | None
 
 
+@answer
 class BrandSummary(TypedDict):
     brand: Slug
     generatedAt: Time
@@ -93,6 +95,7 @@ class DayHealth(TypedDict):
     parts: dict[str, HealthPart]
 
 
+@answer
 class BrandHealth(TypedDict):
     brand: Slug
     updated_at: Time
@@ -118,6 +121,7 @@ class CrisisEvent(TypedDict):
     history: list[dict[str, Any]]
 
 
+@answer
 class CrisisState(TypedDict):
     brand: Slug
     state: str
@@ -132,6 +136,7 @@ class Spike(TypedDict):
     timestamp: Time
 
 
+@answer
 class Spikes(TypedDict):
     brand: Slug
     spikeDetected: bool
@@ -146,6 +151,7 @@ class Bucket(TypedDict):
     count: Count
 
 
+@answer
 class Volume(TypedDict):
     brand: Slug
     bucketMinutes: Annotated[int, Field(ge=1)]
@@ -176,6 +182,7 @@ class Topic(TypedDict):
     examples: list[str]
 
 
+@answer
 class Topics(TypedDict):
     brand: Slug
     days: Annotated[int, Field(ge=1)]
@@ -187,6 +194,7 @@ class Topics(TypedDict):
     next: Cursor
 
 
+@answer
 class Assessments(TypedDict):
     brand: Slug
     items: list[dict[str, Any]]
@@ -206,12 +214,14 @@ class HistoryDay(TypedDict):
     authors: Count
 
 
+@answer
 class HistoryPage(TypedDict):
     brand: Slug
     items: list[HistoryDay]
     next: Cursor
 
 
+@answer
 class HistoryDayWhole(HistoryDay):
     brand: Slug
     events: dict[str, Any]

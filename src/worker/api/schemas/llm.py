@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...llm.costs import By
-from .common import Count, Cursor, Time, Usd
+from .common import Count, Cursor, Time, Usd, answer
 
 
 class Figures(TypedDict):
@@ -59,6 +59,7 @@ class LedgerState(TypedDict):
     lost: Count
 
 
+@answer
 class LanguageModels(TypedDict):
     providers: list[Provider]
     today: Today
@@ -70,6 +71,7 @@ class CostRow(Figures):
     key: Annotated[str | None, Field(description="null: calls that serve no brand")]
 
 
+@answer
 class Costs(TypedDict):
     by: By
     since: Time
@@ -85,6 +87,7 @@ class AnalysisItem(TypedDict):
     at: Time
 
 
+@answer
 class AnalysisPage(TypedDict):
     items: list[AnalysisItem]
     next: Cursor

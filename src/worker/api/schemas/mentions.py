@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...models import Intent, Priority, SentimentLabel, StrategicTag, TimeSource, Urgency
-from .common import Count, Cursor, Score, Share, Slug, Time
+from .common import Count, Cursor, Score, Share, Slug, Time, answer
 
 
 class SentimentOf(TypedDict):
@@ -64,6 +64,7 @@ class StoredMention(JudgedMention):
     topic_reason: NotRequired[str | None]
 
 
+@answer
 class MentionPage(TypedDict):
     items: list[StoredMention]
     next: Cursor
@@ -78,12 +79,14 @@ class RejectedItem(TypedDict):
     reason: str
 
 
+@answer
 class Analysed(TypedDict):
     brand: str
     verdicts: list[Verdict]
     rejected: list[RejectedItem]
 
 
+@answer
 class CrisisMentions(TypedDict):
     brand: Slug
     event: str
@@ -92,16 +95,17 @@ class CrisisMentions(TypedDict):
 
 
 class DroppedReply(TypedDict):
-    tone: NotRequired[str]
-    text: NotRequired[str]
+    tone: str
+    promises: Annotated[list[str], Field(description="what it promised in the brand's name")]
 
 
+@answer
 class Suggestions(TypedDict):
     suggestions: Annotated[list[str], Field(max_length=3)]
     tones: list[str]
     brand: str
     sentiment: SentimentLabel
     sentimentSource: str
-    dropped: list[Any]
+    dropped: list[DroppedReply]
     degraded: bool
     tier: int

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .common import Count, Cursor
+from .common import Count, Cursor, answer
 
 TaskStatus = Literal["queued", "running", "succeeded", "failed"]
 
 
+@answer
 class Accepted(TypedDict):
     id: Annotated[str, Field(description="the task's own id, or the one that was made for it")]
     status: TaskStatus
@@ -23,6 +24,7 @@ class TaskError(TypedDict):
     retryable: bool
 
 
+@answer
 class TaskRecord(TypedDict):
     id: str
     type: str
@@ -42,6 +44,7 @@ class Waiting(TypedDict):
     low: Count
 
 
+@answer
 class QueueState(TypedDict):
     waiting: Waiting
     parked: Annotated[int, Field(ge=0, description="waiting in lanes, to let others pass")]
@@ -50,6 +53,7 @@ class QueueState(TypedDict):
     dead: Count
 
 
+@answer
 class DeadLetter(TypedDict):
     id: str
     taskId: str | None
@@ -70,25 +74,30 @@ class DeadLetter(TypedDict):
     taskBase64: NotRequired[str]
 
 
+@answer
 class DeadLetters(TypedDict):
     items: list[DeadLetter]
     next: Cursor
 
 
+@answer
 class ReplayedMany(TypedDict):
     replayed: Count
 
 
+@answer
 class Replayed(TypedDict):
     id: str
     taskId: str
     status: Literal["queued"]
 
 
+@answer
 class Dropped(TypedDict):
     dropped: Count
 
 
+@answer
 class Retried(TypedDict):
     status: Literal["ok"]
     retried: Count

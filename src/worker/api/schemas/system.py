@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .common import Cursor, Time
+from .common import Cursor, Time, answer
 
 
+@answer
 class Health(TypedDict):
     status: Literal["ok"]
     workerId: str
@@ -32,6 +33,7 @@ class WorkerState(TypedDict):
     state: str
 
 
+@answer
 class Ready(TypedDict):
     status: Literal["ready", "not_ready"]
     dependencies: Dependencies
@@ -54,11 +56,13 @@ class AuditEntry(TypedDict):
     lostBefore: Annotated[int, Field(ge=0, description="records before this one that are in the log only")]
 
 
+@answer
 class AuditPage(TypedDict):
     items: list[AuditEntry]
     next: Cursor
 
 
+@answer
 class JanitorState(TypedDict):
     last: Annotated[dict[str, Any] | None, Field(description="report of the last run")]
     atWork: Annotated[Any, Field(description="who holds the lock now, or null")]
