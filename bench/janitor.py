@@ -32,8 +32,8 @@ from src.worker.models import Analysed, Chunk, Verdict
 from src.worker.pipeline.documents import to_document
 from src.worker.pipeline.normalize import normalise
 from src.worker.raw_storage import Raw, RawStorage, encoded
-from src.worker.services.archive_books import HISTORY, PARTS
 from src.worker.services.archive_open import Archive
+from src.worker.services.archive_records import HISTORY, PARTS
 from src.worker.services.history import History
 from src.worker.storage import ARCHIVED, MENTIONS, Storage
 from src.worker.vader import Vader
@@ -91,7 +91,7 @@ async def _measure(report: Report, count: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with EmbeddedServers(Path(directory) / "servers") as endpoints:
             storage, cpu = Storage(endpoints.mongodb_uri), Cpu()
-            await storage.ensure_indexes(processed_chunks_ttl_days=90)
+            await storage.ensure_indexes(processed_chunks_ttl_days=90, llm_calls_ttl_days=400)
             sums, raw_bytes = await _filled(storage, count, report)
             history = History(storage, cpu, hot_per_page=10**9)
             before = await _figures(history)

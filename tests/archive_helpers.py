@@ -113,7 +113,7 @@ class Bench:
     @classmethod
     async def open(cls, mongo_uri: str, directory: Path) -> Bench:
         bench = cls(Storage(mongo_uri), directory)
-        await bench.storage.ensure_indexes(processed_chunks_ttl_days=90)
+        await bench.storage.ensure_indexes(processed_chunks_ttl_days=90, llm_calls_ttl_days=400)
         return bench
 
     def close(self) -> None:

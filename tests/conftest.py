@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pymongo
@@ -13,8 +13,10 @@ import redis
 from anyio.from_thread import start_blocking_portal
 
 from src.worker.embedded import EmbeddedServers, Endpoints
+from src.worker.redis_client import RedisClient
+from src.worker.storage import Storage
 
-_OPT_IN = ("chaos", "slow")
+_OPT_IN = ("chaos", "slow", "soak")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not config.getoption(f"--run-{name}"):
             skip = pytest.mark.skip(reason=f"marked `{name}`: runs with --run-{name}")
             for item in items:
-                if name in item.keywords:
+                if item.get_closest_marker(name) is not None:  # keywords hold names of directories too
                     item.add_marker(skip)
 
 
@@ -83,3 +85,18 @@ def mongo_uri(servers: Endpoints, _mongo: pymongo.MongoClient[dict[str, object]]
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield servers.mongodb_uri.removesuffix("/worker") + f"/{name}"
     _mongo.drop_database(name)
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[RedisClient]:
+    """The worker's own client of that Redis. Test files with a client of another kind have a fixture of their own."""
+    client = RedisClient(redis_url)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
+    storage = Storage(mongo_uri)
+    yield storage
+    storage.close()

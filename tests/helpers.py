@@ -15,6 +15,7 @@ from src.worker.cascade import Cascade
 from src.worker.config import Settings, load_settings
 from src.worker.cpu import Cpu
 from src.worker.judge import Judgements
+from src.worker.llm.exchange import Attempt
 from src.worker.metrics import Metrics
 from src.worker.models import Mention, TaskPriority
 from src.worker.redis_client import RedisClient
@@ -107,3 +108,13 @@ class _NoJudge:
 def local_tiers(cpu: Cpu, metrics: Metrics) -> Tiers:
     """Tiers 1 and 2 as they are before anything has been learned."""
     return Tiers(cpu, metrics, _NoSchool(), _NoJudge(), Cascade(0.0))
+
+
+class Attempts:
+    """A recorder of model calls that a test can read."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    def record(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)

@@ -19,7 +19,7 @@ from src.worker.pipeline.archive_block import ArchiveDamaged, Block, pack, unpac
 from src.worker.pipeline.archive_sums import sums_of
 from src.worker.raw_storage import decoded, id_of
 from src.worker.services.archive import ArchiveTrouble
-from src.worker.services.archive_books import HISTORY, PARTS, PartState
+from src.worker.services.archive_records import HISTORY, PARTS, PartState
 from src.worker.services.archive_restore import HELD_DAYS, NotArchived
 from src.worker.services.archive_store import ArchiveMissing, ArchiveUnavailable, LocalArchive
 from src.worker.storage import ARCHIVED, MENTIONS

@@ -179,6 +179,28 @@ async def test_a_span_over_years_of_silence_is_walked_in_pages(bench: Bench) -> 
     assert days == [(OLD - timedelta(days=100)).date().isoformat()]
 
 
+async def test_days_of_silence_are_not_asked_for_one_by_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboard asks for the last 400 days of brands that are known for a week."""
+    await bench.put([mention(number, OLD + timedelta(days=number)) for number in range(5)])
+    await bench.put([mention(9, OLD - timedelta(days=77))])
+    await bench.archive()
+    await bench.put([mention(10, OLD - timedelta(days=23))])
+    history_of, asked = bench.history(), list[str]()
+    one = history_of._one
+
+    async def counted(brand: str, day: str) -> Any:
+        asked.append(day)
+        return await one(brand, day)
+
+    monkeypatch.setattr(history_of, "_one", counted)
+    until = OLD.date() + timedelta(days=90)
+    page = await history_of.page("acme", since=OLD.date() - timedelta(days=90), until=until, limit=31)
+    days = [OLD.date() + timedelta(days=offset) for offset in (4, 3, 2, 1, 0, -23, -77)]
+    assert [day.day for day in page.days] == [day.isoformat() for day in days]
+    assert page.following is None
+    assert len(asked) < 30
+
+
 # -- summaries -------------------------------------------------------------------------------------------------------
 
 

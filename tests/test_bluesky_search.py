@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +23,6 @@ RESULTS = "result:brand:acme:chunks"
 TASK = {"type": "bluesky_search", "brand": "Acme"}
 WORDS = ("great", "slow", "cheap", "broken", "lovely", "loud", "tiny", "huge", "odd", "warm")
 THINGS = ("lamp", "chair", "phone", "coat", "bridge", "spoon", "radio", "tower", "engine", "piano")
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 def _posts(first: int, count: int) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.worker.pipeline.chunk_result import chunk_result, sentiment_shares, tallies
+from src.worker.services.chunk_records import Origin, timings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -67,3 +68,27 @@ def test_tallies_count_each_kind() -> None:
         "priorities": {"P3_LOW": 2},
         "tiers": {"2": 2},
     }
+
+
+def test_the_times_of_an_execution_are_named_in_milliseconds_and_add_up() -> None:
+    assert timings([10.0, 10.5, 12.5, 12.625, 13.625]) == {
+        "preprocessing_time_ms": 500.0,
+        "analysis_time_ms": 2000.0,
+        "embedding_time_ms": 125.0,
+        "io_time_ms": 1000.0,
+        "total_task_time_ms": 3625.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("origin", "another"),
+    [
+        (Origin("t-1", "1-0", replayed=False), False),  # executed again
+        (Origin("t-1", "2-0", replayed=False), True),  # sent again, id and all
+        (Origin("t-1", "2-0", replayed=True), False),  # its replay, which has an entry of its own
+        (Origin("t-1", "", replayed=False), False),  # over REST, where there is no entry
+        (Origin("t-2", "1-0", replayed=False), True),
+    ],
+)
+def test_a_second_task_of_a_chunk_is_told_from_a_second_execution(origin: Origin, another: bool) -> None:
+    assert origin.is_another({"task_id": "t-1", "entry": "1-0"}) is another

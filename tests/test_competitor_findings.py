@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,13 +164,6 @@ def test_a_name_stands_in_a_text_as_whole_words_only(name: str, text: str, stand
 
 
 # -- in MongoDB ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
-    storage = Storage(mongo_uri)
-    yield storage
-    storage.close()
 
 
 @pytest.mark.anyio

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from src.worker.config import Settings, load_settings, masked_url
+from src.worker.config import Settings, load_settings
 from src.worker.errors import ConfigError
 from src.worker.keys import PlatformKeys, normalise_prefix
+from src.worker.secrecy import masked_url
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -36,13 +36,6 @@ ODD_IDS = ["1", "x-1", "1-", "-1", "1-1-1", "1-1\n", " 1-1", "999999999999999999
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 async def letters(client: RedisClient) -> DeadLetters:
     return DeadLetters(client, PlatformKeys(), clock=lambda: datetime.now(UTC), result_ttl_sec=60)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from src.worker.batch_processor import BatchProcessor
 from src.worker.cpu import Cpu
 from src.worker.errors import QueueUnavailable
 from src.worker.keys import PlatformKeys
@@ -23,7 +24,6 @@ from src.worker.redis_client import RedisClient
 from src.worker.services import duplicates
 from src.worker.services.brands import BrandDirectory
 from src.worker.services.duplicates import NearLinks, links_within
-from src.worker.services.mentions import MentionService
 from src.worker.services.sorting import Repeat
 from src.worker.storage import Storage
 from tests.helpers import local_tiers, settings
@@ -40,13 +40,6 @@ def _mention(text: str, *, brand: str = "acme", source: str = "x", at: datetime 
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 def cpu() -> Iterator[Cpu]:
     cpu = Cpu()
     yield cpu
@@ -59,12 +52,12 @@ def links(client: RedisClient, cpu: Cpu) -> NearLinks:
 
 
 @asynccontextmanager
-async def replica(redis_url: str, mongo_uri: str, *, near: bool = True) -> AsyncIterator[MentionService]:
+async def replica(redis_url: str, mongo_uri: str, *, near: bool = True) -> AsyncIterator[BatchProcessor]:
     """A service with connections and a thread of its own, as in another process."""
     client, storage, cpu = RedisClient(redis_url), Storage(mongo_uri), Cpu()
     try:
         metrics = Metrics()
-        yield MentionService(
+        yield BatchProcessor(
             storage,
             BrandDirectory(client, PlatformKeys()),
             cpu,

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -23,13 +22,6 @@ from src.worker.runtime import Runtime
 from tests.helpers import NORMAL, dead_letters, finished, push, running, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 async def _push_many(client: RedisClient, tasks: list[dict[str, Any]], stream: str = NORMAL) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,6 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 T0 = datetime(2025, 3, 1, 10, tzinfo=UTC)
 ANGRY = "Acme keeps crashing, this is terrible and I want a refund, case {n}"
 FINE = "I am happy with Acme number {n}"
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 def _mention(text: str, author: str | None, minutes: float = 0, **more: Any) -> dict[str, Any]:

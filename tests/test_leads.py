@@ -28,7 +28,7 @@ OWN = BrandTerms.build("acme", aliases=["Acme Corp"])
 @pytest.fixture
 async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
     storage = Storage(mongo_uri)
-    await storage.ensure_indexes(processed_chunks_ttl_days=1)
+    await storage.ensure_indexes(processed_chunks_ttl_days=1, llm_calls_ttl_days=1)
     yield storage
     storage.close()
 
@@ -314,7 +314,7 @@ async def test_a_replayed_history_has_its_own_present_and_the_future_has_none(st
 
 async def test_a_mention_exactly_at_the_beginning_of_the_span_counts(storage: Storage) -> None:
     """Whatever the order of an index: servers differ there."""
-    await storage.ensure_indexes(processed_chunks_ttl_days=1)
+    await storage.ensure_indexes(processed_chunks_ttl_days=1, llm_calls_ttl_days=1)
     view, day = AudienceView(storage), timedelta(days=1)
     await storage.insert_mentions(
         [

@@ -14,13 +14,14 @@ from src.worker.config import Settings, load_settings
 from src.worker.errors import ConfigError
 from src.worker.llm.budget import Unlimited
 from src.worker.llm.errors import Kind, LLMError
-from src.worker.llm.exchange import Attempt, Message, Purpose, Request, Role
+from src.worker.llm.exchange import Message, Purpose, Request, Role
 from src.worker.llm.operation_names import OPERATION_NAMES
 from src.worker.llm.operations import OPERATIONS
 from src.worker.llm.operations.mentions import OneMention
 from src.worker.llm.price_files import load_prices
 from src.worker.llm_adapter import LLMAdapter, text_of
 from src.worker.redis_client import RedisClient
+from tests.helpers import Attempts
 from tests.llm_doubles.odd import OddServer, odd_server
 from tests.llm_doubles.scripted import Fault, ScriptedServer, scripted_server
 
@@ -44,21 +45,13 @@ def scripted() -> Iterator[ScriptedServer]:
         yield server
 
 
-class Log:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def record(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-
 def settings_for(**settings: Any) -> Settings:
     return load_settings(_env_file=None, **settings)
 
 
-def adapter(log: Log | None = None, redis: RedisClient | None = None, **settings: Any) -> LLMAdapter:
+def adapter(log: Attempts | None = None, redis: RedisClient | None = None, **settings: Any) -> LLMAdapter:
     return LLMAdapter(
-        settings_for(**settings), recorder=log or Log(), money=load_prices(None), budget=Unlimited(), redis=redis
+        settings_for(**settings), recorder=log or Attempts(), money=load_prices(None), budget=Unlimited(), redis=redis
     )
 
 
@@ -120,7 +113,7 @@ async def test_a_provider_is_imported_inside_the_deadline_too(odd: OddServer) ->
 
 
 async def test_an_operation_is_asked_checked_and_recorded(scripted: ScriptedServer) -> None:
-    log = Log()
+    log = Attempts()
     scripted.answer = lambda asked: f"Sure, here it is:\n```json\n{orjson.dumps(GOOD).decode()}\n```"
     llm = adapter(log, **one(scripted.url))
     answer = await llm.run(INTENT, OneMention("acme", "Where can I buy it?"), INTENT.read, brand="acme", task_id="t1")
@@ -134,7 +127,7 @@ async def test_an_operation_is_asked_checked_and_recorded(scripted: ScriptedServ
 
 
 async def test_an_answer_of_the_wrong_form_is_mended_in_one_turn(scripted: ScriptedServer) -> None:
-    log = Log()
+    log = Attempts()
     scripted.answer = lambda asked: (
         orjson.dumps(GOOD).decode() if len(asked.messages) > 2 else '{"sales_intent": "perhaps", "confidence": 7}'
     )

@@ -84,13 +84,6 @@ async def _client(view: LLMView | None) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
-    storage = Storage(mongo_uri)
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
 async def ledger(storage: Storage) -> Ledger:
     ledger = Ledger(storage)
     for attempt in (

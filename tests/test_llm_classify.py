@@ -15,7 +15,7 @@ from src.worker.llm.errors import Kind, LLMError
 from src.worker.llm.evidence import Evidence, HttpError, from_exception
 from src.worker.llm.exchange import Target, Usage
 from src.worker.llm.retry_after import retry_after
-from src.worker.llm.secrets import without_secrets
+from src.worker.secrecy import without_secrets
 
 TARGET = Target("openai", "gpt-4o-mini")
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

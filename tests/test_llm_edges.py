@@ -20,18 +20,20 @@ from src.worker.llm.budget import DailyBudget
 from src.worker.llm.budget import Unlimited as NoBudget
 from src.worker.llm.cache import ResponseCache
 from src.worker.llm.errors import Kind, LLMError
-from src.worker.llm.exchange import Attempt, Message, Purpose, Reply, Request, Role, Stop, Target, Usage
+from src.worker.llm.exchange import Message, Purpose, Reply, Request, Role, Stop, Target, Usage
 from src.worker.llm.health import CONSECUTIVE, OPEN_SEC, Health
 from src.worker.llm.operations import OPERATIONS
 from src.worker.llm.operations.mentions import OneMention
 from src.worker.llm.policy import Backoff
 from src.worker.llm.price_files import load_prices
 from src.worker.llm.rate import LocalMeter, Meter, RateLimit, Turn, Unlimited
+from src.worker.llm.roster import configured_targets
 from src.worker.llm.seams import Budget, Line, Mending, Question, Unfit
 from src.worker.llm.tokens import TokenCounter
-from src.worker.llm_adapter import LLMAdapter, configured_targets, text_of
+from src.worker.llm_adapter import LLMAdapter, text_of
 from src.worker.llm_executor import Executor
 from src.worker.redis_client import RedisClient
+from tests.helpers import Attempts
 
 pytestmark = pytest.mark.anyio
 
@@ -76,19 +78,11 @@ class _Line:
         return None
 
 
-class Log:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def record(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-
 @dataclass
 class Bench:
     executor: Executor
     lines: Lines
-    log: Log
+    log: Attempts
 
     async def ask(self, *targets: Target, seconds: float = 5.0, check: Any = text_of) -> Any:
         return await self.executor.ask(Question(REQUEST, targets, Purpose("test"), time.monotonic() + seconds, check))
@@ -102,7 +96,7 @@ def bench(
     rng: Random | None = None,
     **options: Any,
 ) -> Bench:
-    lines, log = Lines(speak), Log()
+    lines, log = Lines(speak), Attempts()
     executor = Executor(
         lines,
         meters=meters,
@@ -413,7 +407,7 @@ async def test_a_redis_that_hangs_costs_a_question_a_moment_and_no_answer() -> N
 def adapter(lines: Lines, redis: RedisClient | None = None, **settings: Any) -> LLMAdapter:
     llm = LLMAdapter(
         load_settings(_env_file=None, llm_provider="openai", openai_api_key="sk-one", **settings),
-        recorder=Log(),
+        recorder=Attempts(),
         money=load_prices(None),
         budget=NoBudget(),
         redis=redis,

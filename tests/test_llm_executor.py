@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from src.worker.llm.errors import Kind, LLMError
-from src.worker.llm.exchange import Attempt, Message, Purpose, Reply, Request, Role, Stop, Target, Usage
+from src.worker.llm.exchange import Message, Purpose, Reply, Request, Role, Stop, Target, Usage
 from src.worker.llm.policy import Backoff
 from src.worker.llm.rate import LocalMeter, Meter, RateLimit, Turn, Unlimited
 from src.worker.llm.seams import Answered, Line, Mending, Question, Unfit
 from src.worker.llm_executor import Executor
+from tests.helpers import Attempts
 
 pytestmark = pytest.mark.anyio
 
@@ -124,19 +125,11 @@ class Words:
         return None
 
 
-class Log:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def record(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-
 @dataclass
 class Bench:
     executor: Executor
     lines: ScriptedLines
-    log: Log
+    log: Attempts
     purse: Purse
 
     async def ask(self, *targets: Target, seconds: float = 5.0, check: Any = None, request: Request = REQUEST) -> Any:
@@ -156,7 +149,7 @@ def bench(
     tariff: Tariff | None = None,
     **options: Any,
 ) -> Bench:
-    lines, log, purse = ScriptedLines(scripts), Log(), purse or Purse()
+    lines, log, purse = ScriptedLines(scripts), Attempts(), purse or Purse()
     executor = Executor(
         lines,
         meters=meters,

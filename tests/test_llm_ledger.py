@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,13 +50,6 @@ def _attempt(n: int = 1, **more: Any) -> Attempt:
         served_model="gpt-4o-mini-2024-07-18",
     )
     return replace(base, **more)
-
-
-@pytest.fixture
-async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
-    storage = Storage(mongo_uri)
-    yield storage
-    storage.close()
 
 
 async def _written(storage: Storage, attempts: Iterable[Attempt]) -> Ledger:
@@ -375,12 +368,11 @@ async def test_accounting_is_built_from_the_settings_and_fits_the_executors_seam
             settings(**more), redis=redis, storage=storage, registry=registry, now=lambda: T0, operations=["summarize"]
         )
 
-    accounting = build(llm_prices_file=own, llm_daily_budget_usd="0.01", llm_calls_ttl_days=7)
+    accounting = build(llm_prices_file=own, llm_daily_budget_usd="0.01")
     money: seams.Money = accounting.money
     budget: seams.Budget = accounting.budget
     recorder: seams.Recorder = accounting.recorder
     assert isinstance(budget, DailyBudget)
-    assert accounting.calls_ttl_days == 7
     accounting.start()
 
     target = Target("nvidia", "nemotron")

@@ -10,9 +10,10 @@ import pytest
 from src.worker.config import load_settings
 from src.worker.llm.budget import Unlimited
 from src.worker.llm.errors import Kind, LLMError
-from src.worker.llm.exchange import Attempt, Message, Purpose, Request, Role
+from src.worker.llm.exchange import Message, Purpose, Request, Role
 from src.worker.llm.price_files import load_prices
 from src.worker.llm_adapter import LLMAdapter, text_of
+from tests.helpers import Attempts
 from tests.llm_doubles.judge import JUDGED, Judge
 
 pytest_plugins = ("tests.llm_doubles.fixtures",)
@@ -21,15 +22,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("provider", JUDGED)]
 QUESTION = Request((Message(Role.USER, "Does it rain in the mountains today, or only here?"),), 50, 0.0)
 
 
-class Log:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def record(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-
-async def ask(judge: Judge, provider: str, log: Log, seconds: float) -> str:
+async def ask(judge: Judge, provider: str, log: Attempts, seconds: float) -> str:
     account: dict[str, Any] = {f"{provider}_api_key": "key", f"{provider}_base_url": judge.base_url(provider)}
     settings = load_settings(_env_file=None, llm_provider=provider, **account)
     llm = LLMAdapter(settings, recorder=log, money=load_prices(None), budget=Unlimited())
@@ -49,7 +42,7 @@ def passed(judge: Judge, attempts: int) -> None:
 
 async def test_a_rate_limit_is_waited_out_as_long_as_the_server_asks(llmock_server: Judge, provider: str) -> None:
     llmock_server.fail(provider, 429, retry_after=1)
-    log, began = Log(), time.monotonic()
+    log, began = Attempts(), time.monotonic()
     assert await ask(llmock_server, provider, log, seconds=10)
     assert time.monotonic() - began >= 1
     assert [one.outcome for one in log.attempts] == ["rate_limited", "ok"]
@@ -58,7 +51,7 @@ async def test_a_rate_limit_is_waited_out_as_long_as_the_server_asks(llmock_serv
 
 async def test_a_server_that_stumbles_twice_answers_the_third_time(llmock_server: Judge, provider: str) -> None:
     llmock_server.fail(provider, 503, times=2)
-    log = Log()
+    log = Attempts()
     assert await ask(llmock_server, provider, log, seconds=10)
     assert [one.outcome for one in log.attempts] == ["server", "server", "ok"]
     passed(llmock_server, attempts=3)
@@ -66,7 +59,7 @@ async def test_a_server_that_stumbles_twice_answers_the_third_time(llmock_server
 
 async def test_a_server_that_is_down_is_given_up_after_three_tries(llmock_server: Judge, provider: str) -> None:
     llmock_server.fail(provider, 503, times=None)
-    log = Log()
+    log = Attempts()
     with pytest.raises(LLMError) as caught:
         await ask(llmock_server, provider, log, seconds=10)
     assert (caught.value.kind, caught.value.retryable, len(log.attempts)) == (Kind.SERVER, True, 3)
@@ -75,7 +68,7 @@ async def test_a_server_that_is_down_is_given_up_after_three_tries(llmock_server
 
 async def test_a_key_that_is_refused_is_never_tried_again(llmock_server: Judge, provider: str) -> None:
     llmock_server.fail(provider, 401, times=None)
-    log = Log()
+    log = Attempts()
     with pytest.raises(LLMError) as caught:
         await ask(llmock_server, provider, log, seconds=10)
     assert (caught.value.kind, caught.value.retryable) == (Kind.AUTH, False)
@@ -84,7 +77,7 @@ async def test_a_key_that_is_refused_is_never_tried_again(llmock_server: Judge, 
 
 async def test_a_wait_beyond_the_deadline_is_reported_at_once(llmock_server: Judge, provider: str) -> None:
     llmock_server.fail(provider, 429, times=None, retry_after=60)
-    log, began = Log(), time.monotonic()
+    log, began = Attempts(), time.monotonic()
     with pytest.raises(LLMError) as caught:
         await ask(llmock_server, provider, log, seconds=3)
     assert time.monotonic() - began < 3

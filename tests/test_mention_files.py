@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.worker import mention_files
+from src.worker import mention_lines
 from src.worker.mention_files import BadRow, FileProblem, MentionFile, Row
 
 ROOT = Path(__file__).parent.parent
@@ -164,7 +164,7 @@ def test_a_quotation_mark_that_never_closes_swallows_no_row_in_silence(tmp_path:
 def test_long_fields_are_read_and_overlong_ones_are_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = "x" * 500_000  # beyond the 131,072 characters Python's reader allows by itself
     assert texts(read(tmp_path / "a.csv", f"id,text\n1,{long}\n")) == [long]
-    monkeypatch.setattr(mention_files, "MAX_LINE", 1_000)
+    monkeypatch.setattr(mention_lines, "MAX_LINE", 1_000)
     lines = "line\n" * 300
     rows = read(tmp_path / "b.csv", f'id,text\n1,{long}\n2,fine\n3,"{lines}4,fine\n')
     assert rows[0] == BadRow(1, "cannot be read (line 2 is longer than 1,000 bytes)")

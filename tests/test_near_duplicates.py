@@ -189,7 +189,7 @@ def test_an_index_that_could_remember_nothing_is_refused() -> None:
 
 
 def test_rensa_is_loaded_by_the_first_post_only() -> None:
-    code = "import sys, src.worker.near_duplicates, src.worker.services.mentions; sys.exit('rensa' in sys.modules)"
+    code = "import sys, src.worker.near_duplicates, src.worker.batch_processor; sys.exit('rensa' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -27,13 +27,6 @@ LIVE = "data:brand:acme:mentions"
 TIMELINE = "data:brand:acme:timeline"
 TOP = "data:brand:acme:influencers"
 LEADS = "leads:brand:acme"
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[RedisClient]:
-    client = RedisClient(redis_url)
-    yield client
-    await client.close()
 
 
 def _item(text: str, **more: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,20 +17,15 @@ pytestmark = pytest.mark.anyio
 T0 = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def storage(mongo_uri: str) -> AsyncIterator[Storage]:
-    storage = Storage(mongo_uri)
-    yield storage
-    storage.close()
-
-
 def _document(n: int, **more: Any) -> dict[str, Any]:
     return {"_id": f"acme:{n:03}", "brand": "acme", "created_at": T0 + timedelta(minutes=n // 2), "n": n, **more}
 
 
 async def test_indexes_are_made_once_and_their_ages_can_be_changed(storage: Storage) -> None:
     for days in (30, 30, 60):
-        await asyncio.gather(*(storage.ensure_indexes(processed_chunks_ttl_days=days) for _ in range(3)))
+        await asyncio.gather(
+            *(storage.ensure_indexes(processed_chunks_ttl_days=days, llm_calls_ttl_days=1) for _ in range(3))
+        )
         found = await storage.collection("processed_chunks").index_information()
         assert found["expiry"]["expireAfterSeconds"] == days * 86_400
 

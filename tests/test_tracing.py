@@ -414,7 +414,7 @@ def test_what_a_producer_does_not_record_is_not_recorded_here_and_keeps_its_trac
                 with span("stage"):
                     assert current() is scope
                 assert scope.trace is not None
-                assert (scope.trace.trace_id, scope.trace.sampled, scope.opener) == (TRACE, False, None)
+                assert (scope.trace.trace_id, scope.trace.flags, scope.opener) == (TRACE, 0, None)
         assert collector.bodies == []
         with (
             tracing_to(collector.url, otel_traces_sampler="always_on") as tracing,

@@ -59,6 +59,11 @@ class Acknowledger:
         await self.flush()
 
     async def flush(self) -> None:
+        """Acknowledge all executions that have ended, in batches, and free their places.
+
+        Raises:
+            QueueUnavailable: what was not acknowledged stays to be.
+        """
         async with self._flushing:
             while self._done:
                 batch = self._done[:_FINISH_BATCH]

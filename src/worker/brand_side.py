@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from .batch_processor import BatchProcessor
 from .bluesky_scraper import BlueskyClient
 from .cascade import Cascade
 from .connections import Connections
@@ -12,7 +13,6 @@ from .embedding_books import Books
 from .embeddings import embedder_of
 from .handlers.competitor_detection import marker_key
 from .judge import MentionJudge
-from .logging import get_logger
 from .services.advisor import Advisor
 from .services.audience import AudienceService
 from .services.discovery_schedule import DiscoverySchedule
@@ -25,7 +25,6 @@ from .services.insight_queue import QueueSizes
 from .services.insight_store import InsightStore
 from .services.jetstream import JetstreamListener
 from .services.local_analysis import LocalAnalysis
-from .services.mentions import MentionService
 from .services.students import StudentService, StudentStore
 from .services.suggestions import Suggester
 from .services.tiers import Tiers
@@ -33,9 +32,8 @@ from .services.topic_metrics import TopicMetrics
 from .services.topic_names import TopicNames
 from .services.topic_store import TopicStore
 from .services.topics import TopicService
+from .supervision import keep_running
 from .web_scraper import WebScraper
-
-log = get_logger(__name__)
 
 
 class BrandSide:
@@ -47,7 +45,7 @@ class BrandSide:
         judge = MentionJudge(base.llm, base.redis, keep_sec=settings.llm_cache_ttl_sec)
         self.insight = _insight(base)
         self.topics = _topics(base)
-        self.mentions = MentionService(
+        self.mentions = BatchProcessor(
             base.storage,
             base.brands,
             base.cpu,
@@ -83,7 +81,9 @@ class BrandSide:
     def start(self) -> None:
         self.insight.start()
         self.topics.start()
-        self._jobs = {name: asyncio.create_task(_run(loop), name=name) for name, loop in self._loops.items()}
+        self._jobs = {
+            name: asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._loops.items()
+        }
         if self._stream is not None:
             self._stream.start()
 
@@ -96,13 +96,6 @@ class BrandSide:
             await asyncio.wait(self._jobs.values())
         await self.topics.close()
         await self.insight.close()
-        for name, job in self._jobs.items():
-            if not job.cancelled() and (fault := job.exception()) is not None:
-                log.error("a part of the background work had stopped", part=name, exc=fault)
-
-
-async def _run(loop: Callable[[], Awaitable[None]]) -> None:
-    await loop()
 
 
 def _insight(base: Connections) -> InsightService:

@@ -108,6 +108,7 @@ class Reader:
         self._known = known
 
     def read(self, text: str) -> list[Sentence]:
+        """The sentences of a text (its first `TEXT_MAX` characters), and the names it holds."""
         tokens = self._tokens(text[:TEXT_MAX])
         handled = any(token.text == _HANDLED_BRAND for token in tokens)
         named = any(token.text[0] in (BRAND, _HANDLED_BRAND) for token in tokens)

@@ -44,6 +44,8 @@ _UNIT_TOLERANCE: Final = 1e-6
 
 
 class Embedder(Protocol):
+    """Texts to vectors of one space."""
+
     @property
     def space(self) -> str:
         """Name, version and dimension. Vectors of different spaces must never be compared."""

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import math
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from . import __version__
 from .config import Settings, load_settings
 from .errors import ConfigError, InvalidTask, WorkerError
 from .logging import configure, get_logger
+from .stopping import stop_on_signals
 from .tasks import brand_field, slug_of
 
 log = get_logger(__name__)
@@ -110,7 +110,7 @@ async def _run(arguments: argparse.Namespace, settings: Settings, every: timedel
     from .janitor_output import show
 
     stop = asyncio.Event()
-    _on_signals(stop)
+    stop_on_signals(stop, finishing="the step in hand")
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
@@ -167,20 +167,6 @@ async def _asked_within(stop: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    """The first signal asks for an orderly end, the second ends at once (which loses nothing either)."""
-
-    def handle(signum: int) -> None:
-        if stop.is_set():
-            os._exit(128 + signum)
-        print("stopping: finishing the step in hand (again to stop at once)", file=sys.stderr, flush=True)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, handle, signum)
 
 
 if __name__ == "__main__":

@@ -13,22 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from .config import Settings, masked_url
-from .config_llm import Account
+from .config import Settings
 from .llm.answers import BadAnswer, repair_messages
 from .llm.cache import ResponseCache, SingleFlight, cache_key
 from .llm.errors import Kind, LLMError
 from .llm.exchange import Attempt, Message, Purpose, Reply, Request, Target
-from .llm.health import Condition
 from .llm.operation import Operation
 from .llm.policy import Backoff
 from .llm.pool import LinePool
-from .llm.providers import PROVIDERS
 from .llm.rate import LocalMeter, Meter, RateLimit, SharedMeter, Unlimited
 from .llm.redaction import redact
 from .llm.reply import check
+from .llm.roster import Roster, configured_targets
 from .llm.seams import Answered, Budget, Check, Mending, Money, Question, Recorder, Unfit
 from .llm.tokens import TokenCounter
 from .llm.view import ProviderState
@@ -82,13 +80,12 @@ class LLMAdapter:
         rng: Random | None = None,
     ) -> None:
         self._settings = settings
-        self._accounts = settings.llm_accounts
         self.targets = configured_targets(settings)
         self.tokens = tokens or TokenCounter()
         self._redis = redis
         self._clock = clock
         self._meters: dict[str, Meter] = {}
-        self._pool = LinePool(self._accounts)
+        self._pool = LinePool(settings.llm_accounts)
         self._cache = ResponseCache(redis, ttl_sec=settings.llm_cache_ttl_sec)
         self._flights: SingleFlight[Answered[Any]] = SingleFlight()
         self.executor = Executor(
@@ -105,6 +102,7 @@ class LLMAdapter:
             max_concurrency=settings.llm_max_concurrency,
             backoff=backoff,
         )
+        self._roster = Roster(settings, self.targets, self.executor.health, self.executor.concurrency)
 
     async def run(
         self,
@@ -231,79 +229,14 @@ class LLMAdapter:
 
     def providers(self) -> list[ProviderState]:
         """All nine: those that are used in the order in which they are asked, then those that are left out."""
-        used = {target.provider: target for target in self.targets}
-        others = [name for name in PROVIDERS if name not in used]
-        return [self._used(target) for target in self.targets] + [self._unused(name) for name in others]
+        return self._roster.states()
 
     def states(self) -> dict[str, str]:
         """Provider → state, for metrics."""
         return {one["provider"]: one["state"] for one in self.providers()}
 
-    def _used(self, target: Target) -> ProviderState:
-        condition = self.executor.health.state(target)
-        rates = self._settings.llm_rates(target.provider)
-        return {
-            "provider": target.provider,
-            "model": target.model,
-            "configured": True,
-            "state": _state(condition),
-            "breaker": condition.breaker,
-            "why": condition.why,
-            "resting_sec": condition.resting_sec,
-            "base_url": self._shown_url(target.provider),
-            "calls": self.executor.concurrency(target.provider),
-            "per_minute": {"requests": rates.requests or None, "tokens": rates.tokens or None},
-        }
-
-    def _unused(self, name: str) -> ProviderState:
-        return {
-            "provider": name,
-            "model": self._accounts[name].model or PROVIDERS[name].default_model,
-            "configured": False,
-            "state": "left_out",
-            "breaker": None,
-            "why": left_out(self._settings, name),
-            "resting_sec": 0.0,
-            "base_url": self._shown_url(name),
-            "calls": None,
-            "per_minute": None,
-        }
-
-    def _shown_url(self, name: str) -> str | None:
-        url = self._accounts[name].base_url
-        return masked_url(url) if url else None
-
     async def close(self) -> None:
         await self._pool.close()
-
-
-def _state(condition: Condition) -> Literal["ready", "resting", "open", "half_open"]:
-    if condition.breaker != "closed":
-        return condition.breaker
-    return "ready" if condition.available else "resting"
-
-
-def configured_targets(settings: Settings) -> tuple[Target, ...]:
-    """What may be asked, in order: every provider that has what it needs, as LLM_PROVIDER says."""
-    accounts = settings.llm_accounts
-    return tuple(
-        Target(name, accounts[name].model or PROVIDERS[name].default_model)
-        for name in settings.llm_order
-        if left_out(settings, name) is None
-    )
-
-
-def left_out(settings: Settings, name: str) -> str | None:
-    """Why a provider is not used; None: it is."""
-    account: Account = settings.llm_accounts[name]
-    row = PROVIDERS[name]
-    if name not in settings.llm_order:
-        return "LLM_PROVIDER names others"
-    if row.key_needed and account.api_key is None:
-        return f"{' or '.join(row.key_variables)} is not set"
-    if not row.key_needed and account.base_url is None and name not in settings.llm_named:
-        return f"{name.upper()}_BASE_URL is not set and LLM_PROVIDER does not name it"
-    return None
 
 
 def _redacted(request: Request) -> Request:

@@ -25,9 +25,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self, TypeVar, cast
 
-from . import strictjson
 from .errors import InvalidTask, WorkerError
-from .tasks import brand_field, json_kind
+from .mention_lines import Bad, JsonLine, Lines, json_records, table_reader, table_records
+from .tasks import brand_field
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "tweet_id", "mention_id"),
@@ -41,8 +41,6 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """Common names of columns per field of a mention; of several in one file the one listed first here is taken."""
 FLAGS: Final = {name: f"--{'time' if name == 'created_at' else name}-column" for name in NAMES}
 """How the command line names the column of a field."""
-MAX_LINE: Final = 8 * 2**20
-"""Longest line (bytes) and field (characters): twice what a task may hold. A quote that never closes ends here too."""
 _EXTRAS: Final = ("metadata", "author_followers", "influence_score")
 """Further fields of a mention that JSON lines can carry as they are."""
 _LOOK_AHEAD: Final = 100
@@ -51,7 +49,6 @@ _DELIMITERS: Final = ",\t;"
 _BAD_GZIP: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 T = TypeVar("T")
-JsonLine = tuple[dict[str, Any], bytes]
 
 
 class FileProblem(WorkerError):
@@ -73,10 +70,6 @@ class Row:
 class BadRow:
     number: int
     reason: str
-
-
-class _Bad(Exception):
-    """Why a row is bad, on its way to a `BadRow`."""
 
 
 class MentionFile:
@@ -137,10 +130,10 @@ class MentionFile:
         buffered = self._buffered
         if buffered is None:
             raise RuntimeError("open the file first: `with MentionFile(...) as rows`")
-        lines = _Lines(buffered)
+        lines = Lines(buffered)
         try:
             if buffered.peek(2)[:2] == b"\x1f\x8b":
-                lines = _Lines(cast(BinaryIO, gzip.GzipFile(fileobj=buffered)))
+                lines = Lines(cast(BinaryIO, gzip.GzipFile(fileobj=buffered)))
             yield from self._rows(lines)
         except _BAD_GZIP as error:
             raise FileProblem(f"{self.name}: gzip damaged or cut off after line {lines.number} ({error})") from None
@@ -149,7 +142,7 @@ class MentionFile:
 
     # -- formats -----------------------------------------------------------------------------------------------
 
-    def _rows(self, lines: _Lines) -> Iterator[Row | BadRow]:
+    def _rows(self, lines: Lines) -> Iterator[Row | BadRow]:
         first = self._first_line(lines)
         suffix = Path(self.name.removesuffix(".gz")).suffix.lower()
         table = suffix in (".csv", ".tsv")
@@ -159,10 +152,10 @@ class MentionFile:
             return self._json_rows(first, lines)
         return self._table_rows(first, lines, "\t" if suffix == ".tsv" else None)
 
-    def _first_line(self, lines: _Lines) -> bytes:
+    def _first_line(self, lines: Lines) -> bytes:
         try:
             first = next((line for line in lines if line.strip()), None)
-        except _Bad as bad:
+        except Bad as bad:
             raise FileProblem(f"{self.name}: {bad}: is it a CSV, TSV or JSONL file?") from None
         if first is None:
             raise FileProblem(f"{self.name}: is empty")
@@ -172,21 +165,20 @@ class MentionFile:
             raise FileProblem(f"{self.name}: its lines end with CR only, LF is needed: tr '\\r' '\\n' does that")
         return first.removeprefix(b"\xef\xbb\xbf")
 
-    def _table_rows(self, first: bytes, lines: _Lines, delimiter: str | None) -> Iterator[Row | BadRow]:
-        csv.field_size_limit(MAX_LINE)
+    def _table_rows(self, first: bytes, lines: Lines, delimiter: str | None) -> Iterator[Row | BadRow]:
         mark = delimiter or max(_DELIMITERS, key=lambda one: first.count(one.encode()))
-        reader = csv.reader(_Texts(first, lines), delimiter=mark)
+        reader = table_reader(first, lines, mark)
         try:
             header = [name.strip().replace("\x00", "") for name in next(reader)]
-        except (csv.Error, _Bad) as error:
+        except (csv.Error, Bad) as error:
             raise FileProblem(f"{self.name}: the header cannot be read ({error})") from None
         chosen = _choose(tuple(header), self._columns)
         self._check_columns(header, chosen)
         places = {field: header.index(name) for field, name in chosen.items()}
-        return self._numbered(_table_records(reader, lines, len(header)), lambda cells: self._cells(cells, places))
+        return self._numbered(table_records(reader, lines, len(header)), lambda cells: self._cells(cells, places))
 
-    def _json_rows(self, first: bytes, lines: _Lines) -> Iterator[Row | BadRow]:
-        records = _json_records(first, lines)
+    def _json_rows(self, first: bytes, lines: Lines) -> Iterator[Row | BadRow]:
+        records = json_records(first, lines)
         ahead: list[JsonLine | str] = []
         seen: dict[str, None] = {}
         for record in records:
@@ -206,10 +198,10 @@ class MentionFile:
         for number, record in enumerate(records, 1):
             try:
                 if isinstance(record, str):
-                    raise _Bad(record)
+                    raise Bad(record)
                 mention = convert(record)
                 yield Row(number, self._brand_of(mention), self._with_source(mention))
-            except _Bad as bad:
+            except Bad as bad:
                 yield BadRow(number, str(bad))
 
     # -- columns -----------------------------------------------------------------------------------------------
@@ -255,9 +247,9 @@ class MentionFile:
         try:
             brand = brand_field(self._brand if value is None else value)
         except InvalidTask as error:
-            raise _Bad(error.message) from None
+            raise Bad(error.message) from None
         if brand is None:
-            raise _Bad(f"brand: is missing (--brand or {FLAGS['brand']} names it)")
+            raise Bad(f"brand: is missing (--brand or {FLAGS['brand']} names it)")
         return brand
 
     def _with_source(self, mention: dict[str, Any]) -> dict[str, Any]:
@@ -266,95 +258,11 @@ class MentionFile:
         return mention
 
 
-class _Lines:
-    """Lines as bytes. A class and not a generator: it goes on after it has raised."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.number = 0
-        self.ended = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        """Raises _Bad for a line that is too long; the next call reads the line after it."""
-        line = self._stream.readline(MAX_LINE + 1)
-        if not line:
-            self.ended = True
-            raise StopIteration
-        self.number += 1
-        if len(line) <= MAX_LINE or line.endswith(b"\n"):
-            return line
-        while line and not line.endswith(b"\n"):
-            line = self._stream.readline(MAX_LINE + 1)
-        raise _Bad(f"line {self.number} is longer than {MAX_LINE:,} bytes")
-
-
-class _Texts:
-    """Lines as text for the CSV reader, beginning with one that was read already.
-
-    Bytes that are no UTF-8 become lone surrogates: so the row they stand in is read to its end, and named then.
-    """
-
-    def __init__(self, first: bytes, lines: _Lines) -> None:
-        self._first: bytes | None = first
-        self._lines = lines
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        line, self._first = self._first, None
-        return (next(self._lines) if line is None else line).decode("utf-8", "surrogateescape")
-
-
-def _table_records(reader: Iterator[list[str]], lines: _Lines, width: int) -> Iterator[list[str] | str]:
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except (csv.Error, _Bad) as error:
-            yield f"cannot be read ({error})"
-            continue
-        if lines.ended:  # the reader looked for more lines before it was done with this row
-            yield "a quotation mark is never closed: the rest of the file would be one field"
-        elif len(cells) == width:
-            yield cells
-        elif any(cell.strip() for cell in cells):
-            yield f"has {len(cells)} column{'' if len(cells) == 1 else 's'}, the header has {width}"
-
-
-def _json_records(first: bytes, lines: _Lines) -> Iterator[JsonLine | str]:
-    line = first
-    while True:
-        if line.strip():
-            yield _json_record(line)
-        try:
-            line = next(lines)
-        except StopIteration:
-            return
-        except _Bad as bad:
-            line = b""
-            yield str(bad)
-
-
-def _json_record(line: bytes) -> JsonLine | str:
-    try:
-        document = strictjson.loads(line)
-    except InvalidTask as error:
-        return error.problem if error.field == strictjson.ROOT else error.message
-    if not isinstance(document, dict):
-        return f"must be a JSON object, not {json_kind(document)}"
-    return document, line
-
-
 def _check_utf8(value: str, field: str) -> None:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _Bad(f"{field}: is not UTF-8 (byte 0x{ord(value[error.start]) & 0xFF:02x})") from None
+        raise Bad(f"{field}: is not UTF-8 (byte 0x{ord(value[error.start]) & 0xFF:02x})") from None
 
 
 @lru_cache(maxsize=1_000)

@@ -166,7 +166,6 @@ class Chunk:
     envelope_id: str | None = None
     batch_id: str | None = None
     org_id: str | None = None
-    producer_meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(NamedTuple):

@@ -30,7 +30,7 @@ from pymongo.errors import (
 )
 from pymongo.write_concern import WriteConcern
 
-from .errors import StorageUnavailable, WorkerError
+from .errors import ConfigError, StorageUnavailable, WorkerError
 from .trace_context import SpanKind
 from .tracing import span
 
@@ -89,17 +89,22 @@ class Page:
 
 
 class Storage:
-    """One client for the process. Raises `StorageUnavailable` when waiting may help, `StorageRefused` when not."""
+    """One client for the process. Raises `StorageUnavailable` when waiting may help, `StorageRefused` when not, and
+    `ConfigError` when it is made with a URI that cannot be used."""
 
     def __init__(self, uri: str, *, default_database: str = "worker", timeout_sec: float = 5.0) -> None:
-        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            uri,
-            serverSelectionTimeoutMS=int(timeout_sec * 1000),
-            connectTimeoutMS=int(timeout_sec * 1000),
-            socketTimeoutMS=int(_CALL_TIMEOUT_SEC * 1000),
-            maxPoolSize=32,
-            appname="brand-eval-worker",
-        )
+        try:
+            self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+                uri,
+                serverSelectionTimeoutMS=int(timeout_sec * 1000),
+                connectTimeoutMS=int(timeout_sec * 1000),
+                socketTimeoutMS=int(_CALL_TIMEOUT_SEC * 1000),
+                maxPoolSize=32,
+                appname="brand-eval-worker",
+            )
+        except (PyMongoError, ValueError) as error:
+            # Only the kind of the problem is told: the driver's words may repeat a part of the password.
+            raise ConfigError(f"MONGODB_URI: cannot be used ({type(error).__name__})") from None
         self._database: AsyncIOMotorDatabase[Document] = self._client.get_default_database(
             default_database, codec_options=CodecOptions(tz_aware=True, type_registry=TypeRegistry([_Money()]))
         )
@@ -121,7 +126,7 @@ class Storage:
     def close(self) -> None:
         self._client.close()
 
-    async def ensure_indexes(self, *, processed_chunks_ttl_days: int, llm_calls_ttl_days: int = 400) -> None:
+    async def ensure_indexes(self, *, processed_chunks_ttl_days: int, llm_calls_ttl_days: int) -> None:
         """Create what is missing; safe to run at every start and by several workers at once."""
         ttl = processed_chunks_ttl_days * 86_400
         wanted = {

@@ -90,6 +90,7 @@ def run_at(document: Mapping[str, Any]) -> datetime | None:
 
 
 def brand_field(value: Any) -> str | None:
+    """The name of a brand as a task gives it, trimmed; None: not given. Raises `InvalidTask`."""
     if value is None:
         return None
     if not isinstance(value, str):

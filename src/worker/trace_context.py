@@ -42,10 +42,6 @@ class TraceContext(NamedTuple):
     """What tracing systems on the way have added (`tracestate`)."""
 
     @property
-    def sampled(self) -> bool:
-        return bool(self.flags & _SAMPLED)
-
-    @property
     def traceparent(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -30,7 +29,7 @@ from prometheus_client import Counter
 from . import __version__
 from .errors import ConfigError, WorkerError
 from .logging import get_logger
-from .trace_context import Attribute, Scope, Span, SpanKind, TraceContext, current, enter, leave
+from .trace_context import Attribute, Scope, Span, SpanKind, TraceContext, current
 from .tracing import Carried
 
 if TYPE_CHECKING:
@@ -115,16 +114,15 @@ class ExportedTracing:
             log.warning("the last spans could not be sent in time", seconds=_CLOSE_SEC)
 
 
-class Recorded:
+class Recorded(Carried):
     """One span of the SDK, and the scope of what runs inside it."""
 
-    __slots__ = ("_made", "_scope", "_token", "_tracer")
+    __slots__ = ("_made", "_tracer")
 
     def __init__(self, tracer: Any, made: OtelSpan, task_id: str | None) -> None:
+        super().__init__(Scope(task_id, _from_otel(made), self))
         self._tracer = tracer
         self._made = made
-        self._scope = Scope(task_id, _from_otel(made), self)
-        self._token: Token[Scope] | None = None
 
     @property
     def span(self) -> Span:
@@ -135,15 +133,10 @@ class Recorded:
         made = self._tracer.start_span(name, context=above, kind=_KINDS[kind])
         return Recorded(self._tracer, made, current().task_id)
 
-    def __enter__(self) -> Span:
-        self._token = enter(self._scope)
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            leave(self._token)
+        super().__exit__(kind, error, trace)
         if error is not None:
             # Not its message: it may quote what it stumbled over, and mentions and prompts stay out of traces.
             self.fail(error.code if isinstance(error, WorkerError) else type(error).__name__)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from .batch_processor import BatchProcessor
 from .bluesky_scraper import BlueskyClient
 from .config import Settings
 from .cpu import Cpu
@@ -27,7 +28,6 @@ from .services.brands import BrandDirectory
 from .services.competitors import Competitors
 from .services.evaluations import Evaluations
 from .services.local_analysis import LocalAnalysis
-from .services.mentions import MentionService
 from .services.suggestions import Suggester
 from .storage import Storage
 from .trades_commercial import commercial_types, launch_scout
@@ -47,7 +47,7 @@ class Parts:
     llm: LLMAdapter
     queue: QueueClient
     brands: BrandDirectory
-    mentions: MentionService
+    mentions: BatchProcessor
     audience: AudienceService
     evaluations: Evaluations
     local: LocalAnalysis

@@ -20,6 +20,7 @@ from ..storage import Document
 from ..tasks import brand_field, json_kind, slug_of
 from ..times import from_ms, iso, to_ms
 from .access import READS, WRITES
+from .bodies import json_body
 from .body import read_json
 from .brands import read_cursor, write_cursor
 from .context import Context
@@ -28,20 +29,9 @@ from .schemas.audience import Competitors, CompetitorSuggested, Influencers, Lea
 
 router = APIRouter(prefix="/v1/brands/{brand}", tags=["brands"], dependencies=[READS])
 
-_STATUS_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["status"],
-                    "properties": {"status": {"type": "string", "enum": [one.value for one in CompetitorStatus]}},
-                }
-            }
-        },
-    }
-}
+_STATUS_BODY: Final = json_body(
+    {"status": {"type": "string", "enum": [one.value for one in CompetitorStatus]}}, required=["status"]
+)
 
 
 def utc_now() -> datetime:

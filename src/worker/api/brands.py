@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Query, Request
@@ -16,6 +16,7 @@ from ..pipeline.documents import public
 from ..pipeline.intake import parse_chunk
 from ..tasks import brand_field, json_kind, slug_of
 from .access import READS, WRITES
+from .bodies import json_body
 from .body import read_json
 from .context import Context
 from .problems import responses
@@ -27,25 +28,15 @@ router = APIRouter(prefix="/v1", tags=["brands"], dependencies=[READS])
 _ANALYZE_MAX: Final = 100
 """A synchronous batch must answer within a second; larger ones are tasks."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ANALYZE_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["brand", "mentions"],
-                    "properties": {
-                        "brand": {"type": "string"},
-                        "keywords": {"type": "array", "items": {"type": "string"}},
-                        "mentions": {"type": "array", "maxItems": _ANALYZE_MAX, "items": {"type": "object"}},
-                    },
-                },
-                "example": {"brand": "acme", "mentions": [{"text": "The new acme app is great"}]},
-            }
-        },
-    }
-}
+_ANALYZE_BODY: Final = json_body(
+    {
+        "brand": {"type": "string"},
+        "keywords": {"type": "array", "items": {"type": "string"}},
+        "mentions": {"type": "array", "maxItems": _ANALYZE_MAX, "items": {"type": "object"}},
+    },
+    required=["brand", "mentions"],
+    example={"brand": "acme", "mentions": [{"text": "The new acme app is great"}]},
+)
 
 
 @router.post(

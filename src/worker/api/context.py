@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from ..batch_processor import BatchProcessor
 from ..dead_letters import DeadLetters
 from ..handlers import Registry
 from ..llm.view import LLMView
@@ -19,7 +20,6 @@ from ..services.history import History
 from ..services.insight_store import InsightStore
 from ..services.janitor_report import LastRun
 from ..services.live_feed import LiveFeed
-from ..services.mentions import MentionService
 from ..services.suggestions import Suggester
 from ..services.topic_view import TopicView
 from ..standby import Standby
@@ -35,7 +35,7 @@ class ApiContext:
     queue: QueueClient
     dead_letters: DeadLetters
     storage: Storage
-    mentions: MentionService
+    mentions: BatchProcessor
     task_types: Registry
     evaluations: Evaluations
     metrics: Metrics

@@ -13,6 +13,7 @@ from ..dead_letter_view import LetterFilter
 from ..errors import InvalidTask
 from ..tasks import json_kind
 from .access import OPERATES, READS, note
+from .bodies import json_body
 from .body import read_json
 from .context import Context
 from .problems import MEDIA_TYPE, PROBLEM_SCHEMA, responses
@@ -22,27 +23,17 @@ router = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[READS])
 
 _FILTERS: Final = ("brand", "type", "code")
 _GONE: Final = "There is no dead letter of this id (any more)."
-_REPLAY_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "brand": {"type": "string", "description": "Name or slug"},
-                        "type": {"type": "string", "description": "Task type"},
-                        "code": {"type": "string", "description": "Code of the error"},
-                        "all": {"type": "boolean", "description": "Instead of filters: every dead letter"},
-                        "limit": {"type": "integer", "minimum": 1, "description": "Replay at most so many"},
-                    },
-                },
-                "example": {"code": "STORAGE_UNAVAILABLE"},
-            }
-        },
-    }
-}
+_REPLAY_BODY: Final = json_body(
+    {
+        "brand": {"type": "string", "description": "Name or slug"},
+        "type": {"type": "string", "description": "Task type"},
+        "code": {"type": "string", "description": "Code of the error"},
+        "all": {"type": "boolean", "description": "Instead of filters: every dead letter"},
+        "limit": {"type": "integer", "minimum": 1, "description": "Replay at most so many"},
+    },
+    closed=True,
+    example={"code": "STORAGE_UNAVAILABLE"},
+)
 _FOREIGN: Final[dict[int | str, dict[str, Any]]] = {
     403: {"description": "Another web page's request", "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -13,6 +13,7 @@ from ..pipeline.suggestion_request import TEXT_MAX, VOICE_MAX, read_comment
 from ..pipeline.suggestions import Tone
 from ..tasks import BRAND_MAX, brand_field, json_kind
 from .access import WRITES
+from .bodies import json_body
 from .body import read_json
 from .context import Context
 from .problems import responses
@@ -20,27 +21,17 @@ from .schemas.mentions import Suggestions
 
 router = APIRouter(prefix="/v1", tags=["brands"], dependencies=[WRITES])
 
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["brand", "text"],
-                    "properties": {
-                        "brand": {"type": "string", "maxLength": BRAND_MAX},
-                        "text": {"type": "string", "maxLength": TEXT_MAX},
-                        "sentiment": {"type": "string", "enum": list(SentimentLabel), "default": "neutral"},
-                        "voice": {"type": "string", "maxLength": VOICE_MAX, "description": "How the brand sounds"},
-                        "tone": {"type": "string", "description": f"Only one of {', '.join(Tone)}; or a voice"},
-                    },
-                },
-                "example": {"brand": "Acme", "text": "The new app is so slow", "sentiment": "negative"},
-            }
-        },
-    }
-}
+_BODY: Final = json_body(
+    {
+        "brand": {"type": "string", "maxLength": BRAND_MAX},
+        "text": {"type": "string", "maxLength": TEXT_MAX},
+        "sentiment": {"type": "string", "enum": list(SentimentLabel), "default": "neutral"},
+        "voice": {"type": "string", "maxLength": VOICE_MAX, "description": "How the brand sounds"},
+        "tone": {"type": "string", "description": f"Only one of {', '.join(Tone)}; or a voice"},
+    },
+    required=["brand", "text"],
+    example={"brand": "Acme", "text": "The new app is so slow", "sentiment": "negative"},
+)
 
 
 @router.post("/suggestion", response_model=Suggestions, openapi_extra=_BODY, responses=responses(400, 401, 413, 415))

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
 from ..errors import InvalidTask
-from ..mention_files import MAX_LINE, BadRow, FileProblem
+from ..mention_files import BadRow, FileProblem
+from ..mention_lines import MAX_LINE
 from ..tasks import brand_field
 from ..times import parse_time, to_ms
 

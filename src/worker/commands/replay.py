@@ -128,7 +128,8 @@ class Replay:
                 self._give_up()
             pause = _POLL_MIN_SEC if moved else min(_POLL_MAX_SEC, pause * 1.3)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _turn(self) -> bool:
         """Count what is done and send what there is room for. Returns whether anything moved."""

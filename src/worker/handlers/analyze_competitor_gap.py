@@ -42,6 +42,7 @@ class AnalyzeCompetitorGap:
         _items(task)
 
     async def handle(self, task: Task) -> HandlerResult:
+        """Raises `InvalidTask` for a field, and what `CompetitorGaps.find` raises."""
         rival, items = _rival(task), _items(task)
         found = await self._cpu.run(_read, items[:_READ_MAX], rival.brand or "", task, self._max_chars)
         mentions = [replace(mention, competitor=rival.name) for mention in found.mentions]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .. import strictjson
+from ..batch_processor import BatchProcessor
 from ..errors import InvalidTask
 from ..keys import PlatformKeys
 from ..models import Chunk, Rejected, Task
@@ -12,7 +13,6 @@ from ..pipeline.intake import parse_chunk
 from ..queue_commands import Command
 from ..services.audience import AudienceService
 from ..services.launches import LaunchScout
-from ..services.mentions import MentionService
 from ..tasks import slug_of
 from . import HandlerResult, RejectedItem
 
@@ -25,7 +25,7 @@ class AnalyzeMentions:
 
     def __init__(
         self,
-        service: MentionService,
+        service: BatchProcessor,
         keys: PlatformKeys,
         *,
         results_max: int,
@@ -46,6 +46,12 @@ class AnalyzeMentions:
         _chunk(task)
 
     async def handle(self, task: Task) -> HandlerResult:
+        """The counts as the result; what is published of the chunk as outputs; unusable items apart.
+
+        Raises:
+            InvalidTask: no item of the chunk can be used; the field and problem are the first one's.
+            StorageUnavailable, QueueUnavailable, LLMError: as `BatchProcessor.process`.
+        """
         chunk = _chunk(task)
         outcome = await self._service.process(
             chunk,

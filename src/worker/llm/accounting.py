@@ -33,8 +33,6 @@ class Accounting:
         now: Callable[[], datetime],
         operations: Iterable[str],
     ) -> None:
-        self.calls_ttl_days = settings.llm_calls_ttl_days
-        """For `Storage.ensure_indexes`."""
         self.money = load_prices(settings.llm_prices_file)
         self.metrics = LLMMetrics(registry, operations=operations)
         self.ledger = Ledger(storage, on_lost=self.metrics.lost.inc)

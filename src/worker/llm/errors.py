@@ -96,6 +96,7 @@ class LLMError(WorkerError):
         """Every attempt of the question, in the error that ends it."""
 
     def as_dict(self) -> dict[str, Any]:
+        """As records and REST answers show it: no prompt, no key."""
         out = {**super().as_dict(), "kind": self.kind.value}
         if self.target is not None:
             out |= {"provider": self.target.provider, "model": self.target.model}

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..errors import StorageUnavailable, WorkerError
 from ..logging import get_logger
 from ..storage import Document, Storage, StorageRefused
+from ..supervision import keep_running
 from .costs import By, CostRow, costs
 from .exchange import Attempt
 
@@ -80,8 +81,7 @@ class Ledger:
     def start(self) -> None:
         """Begin to write in the background. Needs a running event loop."""
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write(), name="llm-ledger")
-            self._writer.add_done_callback(_say_failure)
+            self._writer = asyncio.create_task(keep_running("llm-ledger", self._write), name="llm-ledger")
 
     async def costs(
         self, *, since: datetime, until: datetime, by: By = By.BRAND, brand: str | None = None
@@ -113,6 +113,8 @@ class Ledger:
 
     async def _write(self) -> None:
         wait, said = RETRY_FIRST_SEC, False
+        if self._waiting:  # what a fault left behind
+            self._some.set()
         while True:
             await self._some.wait()
             await self._sleep(self._gather_sec)
@@ -162,11 +164,6 @@ class Ledger:
             self._on_lost(count)
         if before == 0 or before // SAY_EVERY != self.lost // SAY_EVERY:
             log.error("records of model calls are lost", problem=problem, lost=self.lost, attempt=identity)
-
-
-def _say_failure(writer: asyncio.Task[None]) -> None:
-    if not writer.cancelled() and (error := writer.exception()) is not None:
-        log.error("the ledger has stopped writing; records are kept until the worker ends", exc=error)
 
 
 def document_of(attempt: Attempt) -> Document:

@@ -59,7 +59,9 @@ class Turn:
 
 
 class Meter(Protocol):
-    async def take(self, tokens: int, *, longest_sec: float) -> Turn: ...
+    async def take(self, tokens: int, *, longest_sec: float) -> Turn:
+        """The turn of a call of so many tokens; nothing is taken where it would have to wait for longer than that."""
+        ...
 
     async def settle(self, reserved: int, used: int) -> None:
         """The call took `used` tokens where `reserved` had been taken."""

@@ -33,6 +33,8 @@ class Hold(Protocol):
 
 
 class Budget(Protocol):
+    """What may be spent: set aside before a call, settled after it."""
+
     async def reserve(self, usd: Decimal) -> Hold:
         """Raises `LLMError` of kind `budget` when so much is not left."""
         ...
@@ -110,6 +112,8 @@ class Question(Generic[Answer]):
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[Answer]):
+    """An answer that was checked, the reply it stood in, and all requests it took."""
+
     answer: Answer
     reply: Reply
     attempts: tuple[Attempt, ...] = field(default=())

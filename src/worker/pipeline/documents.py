@@ -53,6 +53,7 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
 
 
 def mention_fields(mention: Mention) -> dict[str, Any]:
+    """A mention as it is stored: the fields that do not depend on its verdict."""
     return {
         "id": mention.id,
         "brand": mention.brand,

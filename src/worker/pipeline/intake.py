@@ -91,7 +91,6 @@ def _chunk(
         envelope_id=_text(outer, "envelope_id"),
         batch_id=_text(outer, "batch_id"),
         org_id=_text(context, "org_id") if isinstance(context, dict) else None,
-        producer_meta=meta or {},
     )
 
 

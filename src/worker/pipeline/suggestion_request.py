@@ -22,6 +22,8 @@ _MOODS: Final = tuple(label.value for label in SentimentLabel)
 
 @dataclass(frozen=True, slots=True)
 class Comment:
+    """What somebody has written of a brand, and how it is to be answered."""
+
     brand: str
     """As people write it."""
     text: str

@@ -18,9 +18,10 @@ from ..janitor_seams import Run
 from ..logging import get_logger
 from ..pipeline.archive_block import ArchiveDamaged
 from ..raw_storage import Raw, decoded, id_bytes
-from .archive_books import ArchiveBooks, OldDay, Part, PartState
+from .archive_books import ArchiveBooks
 from .archive_days import Days
 from .archive_parts import ArchiveParts
+from .archive_records import OldDay, Part, PartState
 from .archive_store import ArchiveMissing, ArchiveStore
 
 log = get_logger(__name__)

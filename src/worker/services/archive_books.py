@@ -1,16 +1,15 @@
 """What MongoDB knows of the archive: parts, what is left of each mention, the days. And the mentions at hand.
 
-A part is a block and what is counted of it. Which part a mention is counted in, is decided by its stone (a document of
-`archived_mentions`), which is inserted once: whoever archives a mention again finds it taken. Nothing here depends on
-who else is at work; the order of the steps is `archive_parts`' business.
+Which part a mention is counted in, is decided by its stone (a document of `archived_mentions`), which is inserted once:
+whoever archives a mention again finds it taken. Nothing here depends on who else is at work; the order of the steps is
+`archive_parts`' business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson.binary import Binary
@@ -21,9 +20,19 @@ from pymongo.write_concern import WriteConcern
 from ..pipeline.archive_sums import Sums
 from ..raw_storage import Raw, RawStorage, decoded, encoded, id_bytes, patient
 from ..storage import ARCHIVED, MENTIONS, Document, Storage, archived_key, call, owner_number
-
-PARTS: Final = "archive_parts"
-HISTORY: Final = "historical_summaries"
+from .archive_records import (
+    COUNTED,
+    FIELDS,
+    HISTORY,
+    PARTS,
+    DayState,
+    OldDay,
+    Part,
+    PartState,
+    day_bounds,
+    day_id,
+    within,
+)
 
 _JOURNALED: Final = WriteConcern(w="majority", j=True)
 """What deletions are based on must not be taken back by a crash or a new primary."""
@@ -32,84 +41,6 @@ _PLAN_SEC: Final = 120.0
 _STONES_PER_READ: Final = 100
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 """A day before every day must exist; MongoDB knows times of millions of years."""
-_FIELDS: Final = ("brand", "day", "count", "bytes", "raw_bytes", "sha256", "first_id", "last_id")
-
-
-class PartState(StrEnum):
-    PLANNED = "planned"
-    """Its block may be in the archive, or half of it: nothing depends on it. Written down first, so that what a killed
-    janitor leaves behind in the archive is known."""
-    WRITTEN = "written"
-    """Its block is in the archive, verified. Its mentions are all at hand, and counted there."""
-    SEALED = "sealed"
-    """It is known what is counted of it; from here on its mentions count here, and those at hand are copies."""
-    DONE = "done"
-    """Its mentions have left MongoDB."""
-    EXPIRED = "expired"
-    """Its block has been deleted (ARCHIVE_KEEP_DAYS); what was counted stays."""
-
-
-class DayState(StrEnum):
-    OPEN = "open"
-    """Parts have been added since it was closed."""
-    CLOSED = "closed"
-    """Its figures are the sum of its parts, and it has a summary."""
-
-
-COUNTED: Final = (PartState.SEALED, PartState.DONE, PartState.EXPIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One block of a day. `name` is where it lies; `number` (64 bits of `sha256`) is how stones name it."""
-
-    name: str
-    brand: str
-    day: str
-    count: int
-    bytes: int
-    raw_bytes: int
-    sha256: str
-    first_id: str
-    last_id: str
-    state: PartState = PartState.WRITTEN
-
-    @property
-    def number(self) -> int:
-        return int.from_bytes(bytes.fromhex(self.sha256[:16]), "big", signed=True)
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Part:
-        fields = {name: document[name] for name in _FIELDS}
-        return cls(name=document["_id"], state=PartState(document["state"]), **fields)
-
-
-@dataclass(frozen=True, slots=True)
-class OldDay:
-    """A brand's UTC day with mentions at hand."""
-
-    brand: str
-    day: str
-    mentions: int
-
-
-def day_bounds(day: str) -> tuple[datetime, datetime]:
-    """Beginning of a UTC day (YYYY-MM-DD) and of the next. Raises `ValueError` for anything else."""
-    found = date.fromisoformat(day)
-    if found.isoformat() != day:  # it also reads 20260301 and 2026-W09-7
-        raise ValueError(f"{day!r} is not of the form YYYY-MM-DD")
-    begin = datetime(found.year, found.month, found.day, tzinfo=UTC)
-    return begin, begin + timedelta(days=1)
-
-
-def within(begin: datetime, end: datetime) -> Document:
-    """From `begin` on, before `end`. Times in MongoDB are whole milliseconds, so that this is what `$gte` would say;
-    the embedded server leaves the bound itself out where an index is in descending order."""
-    return {"$gt": begin - timedelta(milliseconds=1), "$lt": end}
-
-
-def day_id(brand: str, day: str) -> str:
-    return f"{brand}:{day}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +186,7 @@ class ArchiveBooks:
 
     async def plan(self, part: Part, now: datetime) -> None:
         """Write down a part whose block is going to be written; of one that is known, only the time changes."""
-        fields: Document = {name: getattr(part, name) for name in _FIELDS}
+        fields: Document = {name: getattr(part, name) for name in FIELDS}
         fields |= {"number": Int64(part.number), "state": PartState.PLANNED.value}
         change = {"$setOnInsert": fields, "$set": {"written_at": now}}
         async with call("plan a part"):
@@ -331,6 +262,13 @@ class ArchiveBooks:
         """Numbers of a day's parts that count."""
         query = {"brand": brand, "day": day, "state": {"$in": [state.value for state in COUNTED]}}
         return {part.number for part in await self._found(query)}
+
+    async def counted_within(self, brand: str, first: str, last: str) -> bool:
+        """Whether any day from `first` to `last` has a part that counts."""
+        states = [state.value for state in COUNTED]
+        query = {"brand": brand, "day": {"$gte": first, "$lte": last}, "state": {"$in": states}}
+        async with call("read parts"):
+            return await self._storage.collection(PARTS).find_one(query, {"_id": 1}) is not None
 
     async def _found(self, query: Document, *, limit: int = 0) -> list[Part]:
         async with call("read parts"):

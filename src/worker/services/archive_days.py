@@ -9,8 +9,9 @@ from typing import Final
 from ..pipeline.archive_sums import Sums
 from ..raw_storage import decoded
 from ..storage import Document
-from .archive_books import ArchiveBooks, Part, PartState
+from .archive_books import ArchiveBooks
 from .archive_parts import ArchiveParts
+from .archive_records import Part, PartState
 from .archive_summary import SAMPLE, Summarizer, sample_of
 from .day_events import DayEvents
 

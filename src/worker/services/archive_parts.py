@@ -20,7 +20,8 @@ from ..logging import get_logger
 from ..pipeline.archive_block import ArchiveDamaged, Block, digest_of, matches, pack, unpack
 from ..pipeline.archive_sums import Sums, sums_of
 from ..raw_storage import Raw, decoded, id_bytes, id_of
-from .archive_books import ArchiveBooks, Part, PartState
+from .archive_books import ArchiveBooks
+from .archive_records import Part, PartState
 from .archive_store import ArchiveStore, archive_name
 
 log = get_logger(__name__)

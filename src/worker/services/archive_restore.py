@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..errors import InvalidTask, WorkerError
-from .archive_books import ArchiveBooks, Part, PartState, day_bounds
+from .archive_books import ArchiveBooks
 from .archive_parts import ArchiveParts
+from .archive_records import Part, PartState, day_bounds
 
 HELD_DAYS: Final = 7
 """A day that is brought back is looked at by somebody, this week; then the janitor puts it away again, for it is in the

@@ -73,6 +73,7 @@ class Marks:
         self._client = client
 
     async def read(self, brand: str, query: str) -> Mark | None:
+        """How far a search has come; None: it begins anew. Raises `QueueUnavailable`."""
         raw = await self._client.call("GET", _key(brand, query))
         if raw is None:
             return None

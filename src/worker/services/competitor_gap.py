@@ -62,7 +62,8 @@ class CompetitorGaps:
         self._clock = clock
 
     async def find(self, mentions: Sequence[Mention], rival: Rival, task: Task) -> Gap:
-        """
+        """What a rival's customers complain about, counted, with what could be made of it.
+
         Raises:
             LLMError: another try of the task may bring a model's word (what was answered is kept).
             StorageUnavailable, QueueUnavailable: try again.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..storage import LEADS, Document, Storage, call
 from ..times import iso_ms, to_ms
-from .archive_books import day_bounds, within
+from .archive_records import day_bounds, within
 from .insight_store import CRISIS_EVENTS, SPIKES
 
 _SHOWN: Final = 50

@@ -17,7 +17,8 @@ from ..errors import StorageUnavailable
 from ..pipeline.archive_sums import FIELDS, Sums, sums_of
 from ..raw_storage import id_bytes, patient
 from ..storage import MENTIONS, Document, Storage
-from .archive_books import ArchiveBooks, DayState, Part, day_bounds, within
+from .archive_books import ArchiveBooks
+from .archive_records import DayState, Part, day_bounds, within
 from .day_events import DayEvents
 
 SLICE: Final = 500
@@ -25,7 +26,7 @@ SLICE: Final = 500
 HOT_PER_PAGE: Final = 100_000
 """Mentions at hand that one page counts before it ends, whatever its limit: some five seconds of reading."""
 WALK_DAYS: Final = 200
-"""Days one page looks at, those without any mention among them: each costs three small queries."""
+"""Days one page looks at, those without any mention among them."""
 _READ_SEC: Final = 60.0
 _TRIES: Final = 3
 """A part of 5,000 mentions takes the janitor a second or more, reading them again takes less."""
@@ -66,18 +67,33 @@ class History:
         """Days from `until` back to `since`, both included, on which somebody wrote; `limit` of them at most."""
         found: list[HistoryDay] = []
         read = 0
-        day = until
-        for _ in range(WALK_DAYS):
-            if day < since:
-                return HistoryPage(found, None)
+        day, oldest = until, max(since, until - timedelta(days=WALK_DAYS - 1))
+        silent = 1  # days looked at in one go: a brand's silence must not cost three queries for each of its days
+        while day >= oldest:
             if len(found) == limit or read >= self._hot_per_page:
                 return HistoryPage(found, day.isoformat())
+            first = max(oldest, day - timedelta(days=silent - 1))
+            if first < day:
+                if await self._anything(brand, first, day):
+                    silent = ((day - first).days + 1) // 2
+                else:
+                    day, silent = first - timedelta(days=1), 2 * silent
+                continue
             one, seen = await self._one(brand, day.isoformat())
             read += seen
             if one is not None:
                 found.append(one)
-            day -= timedelta(days=1)
+            day, silent = day - timedelta(days=1), 2 if one is None else 1
         return HistoryPage(found, day.isoformat() if day >= since else None)
+
+    async def _anything(self, brand: str, first: date, last: date) -> bool:
+        """Whether somebody wrote on one of these days. Mentions are looked for first: they go only after their part
+        counts."""
+        begin, end = day_bounds(first.isoformat())[0], day_bounds(last.isoformat())[1]
+        async with patient("look for mentions", _READ_SEC):
+            query = {"brand": brand, "created_at": within(begin, end)}
+            hot = await self._storage.collection(MENTIONS).find_one(query, {"_id": 1})
+        return hot is not None or await self._books.counted_within(brand, first.isoformat(), last.isoformat())
 
     async def day(self, brand: str, day: str) -> HistoryDay | None:
         """One day; None when nobody wrote on it. Raises `ValueError` for a text that is no day."""

@@ -22,6 +22,7 @@ from ..models import Mention
 from ..pipeline.brand_state import DAY_MS, BrandState
 from ..pipeline.topic_sums import TopicNews
 from ..storage import Document
+from ..supervision import keep_running
 from ..times import to_ms
 from ..trace_context import TraceContext, current
 from ..tracing import OFF, Tracing
@@ -169,7 +170,7 @@ class InsightService:
     def start(self) -> None:
         """Begin to fold in the background. Needs a running event loop."""
         if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name="insight")
+            self._loop = asyncio.create_task(keep_running("insight", self._run), name="insight")
 
     async def close(self) -> None:
         """Fold what this process still knows of, for a few seconds; the rest is found by the next worker."""

@@ -20,6 +20,7 @@ from .. import strictjson
 from ..errors import QueueUnavailable
 from ..logging import get_logger
 from ..redis_client import RedisClient
+from ..supervision import keep_running
 from ..times import parse_time
 from . import janitor_lock
 
@@ -106,7 +107,7 @@ class LastRun(Collector):
         registry.register(self)
 
     def start(self) -> None:
-        self._reading = asyncio.create_task(self._read_on(), name="janitor-last-run")
+        self._reading = asyncio.create_task(keep_running("janitor-last-run", self._read_on), name="janitor-last-run")
 
     async def close(self) -> None:
         reading, self._reading = self._reading, None

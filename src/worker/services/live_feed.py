@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from ..logging import get_logger
+from ..supervision import keep_running
 from .finished_tasks import Finished
 
 log = get_logger(__name__)
@@ -123,7 +124,7 @@ class LiveFeed:
 
     async def _run(self) -> None:
         events = self._events()
-        reading = asyncio.create_task(events.run(), name="live-feed-events")
+        reading = asyncio.create_task(keep_running("live-feed-events", events.run), name="live-feed-events")
         try:
             while True:
                 await self._look(events)

@@ -121,6 +121,13 @@ class RedisMemory:
         self._sleep = sleep
 
     async def run(self, run: Run) -> dict[str, Any]:
+        """Go through all keys once, give an end to what has none, and relieve Redis where it holds more than it may.
+
+        Returns what was found and done (with `run.dry_run`: what would be) for the report: bytes, seconds and counts.
+
+        Raises:
+            QueueUnavailable: Redis is away; what was done until then stays.
+        """
         began = time.perf_counter()
         used, limit, source = await self._memory()
         state = _State(run, await self._circumstances(run.now), Pace(self._sleep))

@@ -54,6 +54,15 @@ def sort_out(
     *,
     owner: str,
 ) -> Sorted:
+    """Items of a chunk as its own or as repeats, in its order.
+
+    Args:
+        firsts: the first mention of each text, by content hash.
+        known: stored mentions by content hash, whoever brought them.
+        links: content hash of a near-duplicate → that of its original.
+        alike: content hash of an original → its topic.
+        owner: `_id` of the chunk: what it brought first is its own, at every execution.
+    """
     out = Sorted([], [], [], [])
     for _, mention in normal.mentions:
         target = links.get(mention.content_hash)

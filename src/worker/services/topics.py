@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..brand_terms import BrandTerms
@@ -26,6 +27,7 @@ from ..pipeline.clusters import chunk_clusters, missing
 from ..pipeline.documents import COMPETITORS, Place
 from ..pipeline.topic_sums import NOISE, TopicNews
 from ..storage import Document
+from ..supervision import keep_running
 from ..topic_labels import MASK, named, unnamed
 from ..topics import Assigned, Joined, Label, TopicState, assign
 from .topic_metrics import TopicMetrics
@@ -198,9 +200,10 @@ class TopicService:
     def start(self) -> None:
         """Begin to store and to name topics. Needs a running event loop."""
         if not self._loops:
-            self._loops = [asyncio.create_task(self._run(), name="topics")]
+            self._loops = [asyncio.create_task(keep_running("topics", self._run), name="topics")]
             if self._names is not None:
-                self._loops.append(asyncio.create_task(self._names.run(self._named), name="topic-names"))
+                naming = partial(self._names.run, self._named)
+                self._loops.append(asyncio.create_task(keep_running("topic-names", naming), name="topic-names"))
 
     async def close(self) -> None:
         """Store what is not stored yet, for a few seconds."""
@@ -213,9 +216,6 @@ class TopicService:
             for task in loops:
                 task.cancel()
             await asyncio.wait(loops)
-            for task in loops:
-                if not task.cancelled() and (fault := task.exception()) is not None:
-                    log.error("topics had stopped being stored or named", exc=fault)
         try:
             async with asyncio.timeout(_CLOSE_SEC):
                 stored = await self._shelf.flush()

@@ -32,6 +32,8 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
+    """A page as it was fetched, fresh until a moment of the cache's clock (seconds)."""
+
     fetched: Fetched
     fresh_until: float
 

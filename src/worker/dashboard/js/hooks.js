@@ -64,16 +64,6 @@ export function useList(pathOf, key, everySec = 0) {
   };
 }
 
-// The present moment, anew every `everySec`.
-export function useNow(everySec = 30) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everySec * 1000);
-    return () => clearInterval(timer);
-  }, [everySec]);
-  return now;
-}
-
 async function attempt(ask) {
   try {
     return { data: await ask(), problem: null };

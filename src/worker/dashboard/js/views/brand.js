@@ -14,7 +14,7 @@ import { Tiers } from "./tiers.js";
 import { Topics } from "./topics.js";
 import { Volume } from "./volume.js";
 
-export const BRAND_SEC = 15; // How often the parts of this page are read again.
+const BRAND_SEC = 15; // How often the parts of this page are read again.
 
 export function Brand({ brand }) {
   const summary = useDocument(address(["brands", brand, "summary"]), BRAND_SEC);

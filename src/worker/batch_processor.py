@@ -11,30 +11,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from ..analyzer import BrandTerms
-from ..cpu import Cpu
-from ..metrics import Metrics
-from ..models import Analysed, Chunk, Mention, Rejected, Sentiment
-from ..pipeline.chunk_result import chunk_result, tallies, without_centroids
-from ..pipeline.clusters import missing
-from ..pipeline.documents import NO_TOPICS, Place, mention_key, public_analysed, to_document
-from ..pipeline.intake import chunk_key
-from ..pipeline.normalize import Normalised, normalise
-from ..storage import Document, Storage
-from ..times import to_ms
-from .brands import BrandDirectory
-from .duplicates import NearLinks, links_within
-from .posts import Insight
-from .sorting import Repeat, Sorted, first_of_each, sort_out
-from .tiers import Tiers
-from .topics import ChunkTopics, TopicService
-
-_DUPLICATES_LISTED: Final = 500
-_REASONS_SHOWN: Final = 5
+from .analyzer import BrandTerms
+from .cpu import Cpu
+from .metrics import Metrics
+from .models import Analysed, Chunk, Mention, Rejected, Sentiment
+from .pipeline.chunk_result import chunk_result
+from .pipeline.clusters import missing
+from .pipeline.documents import NO_TOPICS, Place, mention_key, public_analysed, to_document
+from .pipeline.intake import chunk_key
+from .pipeline.normalize import Normalised, normalise
+from .services.brands import BrandDirectory
+from .services.chunk_records import Executed, Origin, timings
+from .services.duplicates import NearLinks, links_within
+from .services.posts import Insight
+from .services.sorting import Repeat, Sorted, first_of_each, sort_out
+from .services.tiers import Tiers
+from .services.topics import ChunkTopics, TopicService
+from .storage import Document, Storage
+from .times import to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +49,7 @@ class ChunkOutcome:
     """Stored mentions that this chunk owns and is to publish."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Which task a chunk is executed for."""
-
-    task_id: str
-    entry: str
-    replayed: bool
-
-    def is_another(self, first: Document) -> bool:
-        """Than the one that processed the chunk first? A producer may send the same task, id and all, again; a replay
-        is the first one, which had failed."""
-        if first["task_id"] != self.task_id:
-            return True
-        return bool(self.entry and first.get("entry")) and first["entry"] != self.entry and not self.replayed
-
-
-class MentionService:
+class BatchProcessor:
     """Built once per process."""
 
     def __init__(
@@ -135,7 +117,7 @@ class MentionService:
             StorageUnavailable, QueueUnavailable: try again later; nothing was counted.
             LLMError: the same, because of the embeddings.
         """
-        began = time.perf_counter()
+        moments = [time.perf_counter()]
         stage = self._metrics.stage
         with stage("normalise") as here:
             normal = await self._normalise(chunk, received_at)
@@ -143,43 +125,50 @@ class MentionService:
         firsts = first_of_each(normal)
         key = chunk_key(chunk, [mention.content_hash for _, mention in normal.mentions])
         with stage("dedup") as here:
-            known = await self._known(chunk.brand, firsts, owner=key)
-            fresh = [mention for digest, mention in firsts.items() if digest not in known]
-            links = await self._near.of(fresh) if self._near is not None else {}
-            fresh = [mention for mention in fresh if mention.content_hash not in links]
+            known, links, fresh = await self._sift(chunk.brand, firsts, owner=key)
             here.set("worker.mentions.new", len(fresh))
         terms = await self._brands.terms(chunk.brand, chunk.keywords)
-        analysing = time.perf_counter()
+        moments.append(time.perf_counter())
         with stage("analyse"):
             analysed = await self._tiers.analyse(fresh, terms, brand=chunk.brand, task_id=task_id)
-        placing = time.perf_counter()
-        places = {}
-        if self._topics is not None and analysed:
-            found = [one.mention for one in analysed]
-            with stage("topics"):
-                places = await self._topics.place(chunk.brand, found, terms, last_attempt=last_attempt)
-        storing = time.perf_counter()
+        moments.append(time.perf_counter())
+        places = await self._place(chunk.brand, analysed, terms, last_attempt=last_attempt)
+        moments.append(time.perf_counter())
         with stage("store"):
             known |= await self._store(analysed, places, owner=key)
         sorted_out = sort_out(normal, firsts, known, links, await self._alike(chunk.brand, links), owner=key)
-        timings = {
-            "preprocessing_time_ms": round((analysing - began) * 1000, 2),
-            "analysis_time_ms": round((placing - analysing) * 1000, 2),
-            "embedding_time_ms": round((storing - placing) * 1000, 2),
-            "io_time_ms": round((time.perf_counter() - storing) * 1000, 2),
-        }
+        moments.append(time.perf_counter())
         with stage("conclude"):
             about = await self._about(chunk.brand, sorted_out)
             waiting = await self._contribution(
                 sorted_out, terms, chunk.brand, about, owner=key, received_at=received_at
             )
-            origin = _Origin(task_id, entry, replayed)
-            return await self._conclude(chunk, key, origin, normal, sorted_out, timings, waiting, about)
+            origin = Origin(task_id, entry, replayed)
+            executed = Executed(chunk, key, origin, normal, sorted_out, timings(moments), self._clock())
+            return await self._conclude(executed, waiting, about)
 
     # -- steps -------------------------------------------------------------------------------------------------
 
     async def _normalise(self, chunk: Chunk, received_at: datetime) -> Normalised:
         return await self._cpu.run(_normalise, chunk, received_at, self._max_chars)
+
+    async def _sift(
+        self, brand: str, firsts: Mapping[str, Mention], *, owner: str
+    ) -> tuple[dict[str, Document], Mapping[str, str], list[Mention]]:
+        """What is known already, what is nearly so (with what it is like), and what has to be analysed."""
+        known = await self._known(brand, firsts, owner=owner)
+        fresh = [mention for digest, mention in firsts.items() if digest not in known]
+        links = await self._near.of(fresh) if self._near is not None else {}
+        return known, links, [mention for mention in fresh if mention.content_hash not in links]
+
+    async def _place(
+        self, brand: str, analysed: Sequence[Analysed], terms: BrandTerms, *, last_attempt: bool
+    ) -> Mapping[str, Place]:
+        """Topics of the mentions, by content hash."""
+        if self._topics is None or not analysed:
+            return {}
+        with self._metrics.stage("topics"):
+            return await self._topics.place(brand, [one.mention for one in analysed], terms, last_attempt=last_attempt)
 
     async def _known(self, brand: str, firsts: Mapping[str, Mention], *, owner: str) -> dict[str, Document]:
         """Mentions that are stored or archived. What a chunk that is executed again has brought itself, and the janitor
@@ -240,30 +229,10 @@ class MentionService:
             owned, sorted_out.repeated, moods, brand=brand, owner=owner, received_at=received_at, news=about.news
         )
 
-    async def _conclude(
-        self,
-        chunk: Chunk,
-        key: str,
-        origin: _Origin,
-        normal: Normalised,
-        sorted_out: Sorted,
-        timings: Mapping[str, float],
-        waiting: Document,
-        about: ChunkTopics,
-    ) -> ChunkOutcome:
-        now = self._clock()
-        counts: dict[str, Any] = {
-            "brand": chunk.brand,
-            "chunkId": chunk.chunk_id,
-            "read": len(chunk.items),
-            "stored": len(sorted_out.own),
-            "duplicates": len(sorted_out.repeats),
-            "nearDuplicates": sum(repeat.near for repeat in sorted_out.repeats),
-            "rejected": len(normal.rejected),
-            "synthetic": normal.synthetic,
-            "rejectedReasons": [bad.reason for bad in normal.rejected[:_REASONS_SHOWN]],
-            **tallies(sorted_out.own),
-        }
+    async def _conclude(self, executed: Executed, waiting: Document, about: ChunkTopics) -> ChunkOutcome:
+        """Write the chunk down, and what it comes to. `waiting`: fields of its document for the brand's picture."""
+        chunk, sorted_out, now = executed.chunk, executed.sorted_out, executed.ended_at
+        counts = executed.counts()
         result = None
         if sorted_out.own:
             result = chunk_result(
@@ -271,33 +240,15 @@ class MentionService:
                 chunk_id=chunk.chunk_id,
                 verdicts=sorted_out.own,
                 processed_at=now,
-                metrics={**timings, "total_task_time_ms": round(sum(timings.values()), 2)},
+                metrics=executed.timings,
                 clusters=about.clusters,
                 clusters_reason=about.reason,
                 spike_detected=self._insight is not None and await self._insight.spike_detected(chunk.brand),
             )
         record = await self._storage.save_chunk(
-            key,
-            {
-                "brand": chunk.brand,
-                "chunk_id": chunk.chunk_id,
-                "task_id": origin.task_id,
-                "entry": origin.entry,
-                "envelope_id": chunk.envelope_id,
-                "batch_id": chunk.batch_id,
-                "org_id": chunk.org_id,
-                "first_seen": now,
-                **waiting,
-            },
-            {
-                "last_seen": now,
-                "counts": counts,
-                "result": None if result is None else without_centroids(result),
-                "duplicates": [asdict(repeat) for repeat in sorted_out.repeats[:_DUPLICATES_LISTED]],
-                "rejected": [{"index": bad.index, "reason": bad.reason} for bad in normal.rejected],
-            },
+            executed.key, {**executed.first_fields(), **waiting}, executed.last_fields(counts, result)
         )
-        again = origin.is_another(record)  # sent again by its producer: published by the first task
+        again = executed.origin.is_another(record)  # sent again by its producer: published by the first task
         if self._topics is not None and to_ms(record["first_seen"]) == to_ms(now):  # not an earlier execution's
             self._topics.carried(chunk.brand, about.news)
         if self._insight is not None:
@@ -305,7 +256,7 @@ class MentionService:
         self._count(counts, again)
         own = () if again else tuple(sorted_out.own)
         repeats = tuple(sorted_out.repeats)
-        return ChunkOutcome(counts, None if again else result, tuple(normal.rejected), repeats, again, own)
+        return ChunkOutcome(counts, None if again else result, tuple(executed.normal.rejected), repeats, again, own)
 
     def _count(self, counts: Mapping[str, Any], again: bool) -> None:
         stored = 0 if again else counts["stored"]
