@@ -42,7 +42,7 @@ test: $(VENV)/.dev $(DOUBLES) $(AXE) ## Run the tests; more of them with ARGS="-
 
 coverage: $(VENV)/.dev $(DOUBLES) $(AXE) ## Run the tests and show which lines of src they run, in whatever process
 	@exec $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --timeout 180 -q -p tests.coverage_of_processes \
-		--cov=src --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+		--cov=src --cov-report=term:skip-covered --cov-report=json:bench/out/coverage.json --cov-fail-under=90 $(ARGS)
 
 mutate: $(VENV)/.dev ## Change the pure modules and see whether tests notice; writes docs/mutation.md
 	@exec $(BIN)/python -m tests.mutation $(ARGS)

@@ -30,7 +30,8 @@ from src.worker.llm_executor import Executor
 
 from .decision_corpus_acceptance import ACCEPTANCE
 from .eval_helpers import PROBE, ROOT, TARGET, ScriptedModel, changed, document_of, in_process, reply
-from .test_llm_executor import Log, Purse, ScriptedLines, Tariff, Words, always, fails
+from .helpers import Attempts
+from .test_llm_executor import Purse, ScriptedLines, Tariff, Words, always, fails
 
 pytestmark = pytest.mark.anyio
 WORKER = ROOT / "workers" / "health_check.py"
@@ -196,7 +197,7 @@ async def rate_limited(time: Time, lines: ScriptedLines, seconds: float) -> LLME
         budget=Purse(),
         money=Tariff(),
         tokens=Words(),
-        recorder=Log(),
+        recorder=Attempts(),
         clock=time,
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,

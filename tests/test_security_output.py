@@ -20,7 +20,7 @@ from src.worker.config import load_settings
 from src.worker.errors import WorkerError
 from src.worker.logging import configure, get_logger
 from src.worker.queue_outputs import failure
-from src.worker.secrecy import masked_url, remember, without_secrets
+from src.worker.secrecy import masked_url, remember, secrets_of_url, without_secrets
 from src.worker.services.audit import AuditRecord
 
 HOSTILE = {
@@ -188,3 +188,17 @@ def test_a_url_is_never_shown_with_its_password_however_it_is_written(url: str) 
 def test_short_values_are_no_secrets_and_words_stay() -> None:
     remember(["word", ""])
     assert without_secrets("a word is a word") == "a word is a word"
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("acme-bot/2 (+https://acme.example)", []),
+        ("git+https://me:hunter2hunter2@host/x", ["hunter2hunter2"]),
+        ("rss:https://a.example/?key=abcdefghij,html:https://user:letmein99@b.example/", ["abcdefghij", "letmein99"]),
+        ("://", []),
+        ("1://x", []),
+    ],
+)
+def test_secrets_are_found_wherever_a_url_begins_and_a_text_without_one_has_none(text: str, secrets: list[str]) -> None:
+    assert [value for value in secrets_of_url(text) if value] == secrets

@@ -36,8 +36,8 @@ from src.worker.runtime import Runtime
 from src.worker.services.bluesky_chunks import chunk_tasks
 from src.worker.trace_context import Scope, SpanKind, TraceContext, current, read
 from src.worker.tracing import OFF, Tracing, span, tracing_of
-from tests.helpers import finished, push, running, settings
-from tests.test_llm_executor import FIRST, REQUEST, Log, Purse, Tariff, Words, always, bench, fails, then
+from tests.helpers import Attempts, finished, push, running, settings
+from tests.test_llm_executor import FIRST, REQUEST, Purse, Tariff, Words, always, bench, fails, then
 
 pytestmark = pytest.mark.anyio
 
@@ -380,7 +380,7 @@ async def test_model_calls_are_spans_of_the_conventions_without_a_word_of_the_pr
 
 
 async def test_embeddings_are_spans_of_the_conventions_too() -> None:
-    books = Books(Purse(), Tariff(), Words(), Log(), lambda: datetime.now(UTC))
+    books = Books(Purse(), Tariff(), Words(), Attempts(), lambda: datetime.now(UTC))
 
     async def send() -> Embedded:
         return Embedded(numpy.ones((1, 2), dtype=numpy.float32), 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -21,7 +22,7 @@ SHORTEST: Final = 8
 _SECRET_NAME: Final = r"(?:key|token|secret|password|passwd|pwd|signature|credentials?|auth)"  # noqa: S105 - names of secrets, none itself
 _NAMED: Final = re.compile(rf"[\w.-]{{0,80}}{_SECRET_NAME}|authMechanismProperties", re.IGNORECASE)
 """Parameters of a URL that hold a secret. MongoDB's last one may hold a session's token."""
-_SCHEME: Final = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://")
+_SCHEME: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _NEXT: Final = re.compile(r",\s*+(?:[A-Za-z]{1,20}:\s*+)?\Z")
 """What parts a URL of a list from the next one, whose kind stands before it (`rss:https://…`)."""
 
@@ -115,7 +116,7 @@ def secrets_of_url(text: str) -> Iterator[str]:
     """Of a URL, or of each in a list of them: the password (or a user name without one, which then is a token), and
     what its query has under a name of a secret."""
     starts = [found.start() for found in _SCHEME.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         try:
             parts = urlsplit(_NEXT.sub("", text[start:end]))
         except ValueError:  # such a URL is refused where it is used

@@ -148,7 +148,7 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": os.cpu_count(),
         "memoryGB": round(memory_kb / 2**20, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "worker": __version__,
         "commit": commit.stdout.strip(),
