@@ -104,7 +104,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_effect_happens_exactly_once_whatever_is_killed(
-    seed: int, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    seed: int, cluster: Cluster, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
     began = time.monotonic()
     with Load(cluster, MIX, seconds=PUSH_SEC, seed=seed) as load:
@@ -113,13 +113,15 @@ def test_every_effect_happens_exactly_once_whatever_is_killed(
     seconds = time.monotonic() - began
     taken_over = sum(worker.metric("worker_tasks_reclaimed_total") for worker in cluster.workers)
     verdict = load.verdict()
+    figure = (
+        f"seed {seed}: {load.workload.tasks} tasks, {chaos.kills} kills,"
+        f" {sum(restart.done for restart in chaos.restarts)} server restarts,"
+        f" {load.producer.lost_replies} pushes without reply, {verdict.redelivered} redelivered"
+        f" (at most {verdict.most_attempts} attempts; {taken_over:.0f} taken over by the last two workers),"
+        f" {seconds:.0f} s, {len(verdict.lost)} lost, {len(verdict.doubled)} doubled, {len(verdict.wrong)} wrong"
+    )
+    record_property("figure", figure)
     with capsys.disabled():
-        print(
-            f"\nchaos seed {seed}: {load.workload.tasks} tasks, {chaos.kills} kills,"
-            f" {sum(restart.done for restart in chaos.restarts)} server restarts,"
-            f" {load.producer.lost_replies} pushes without reply, {verdict.redelivered} redelivered"
-            f" (at most {verdict.most_attempts} attempts; {taken_over:.0f} taken over by the last two workers),"
-            f" {seconds:.0f} s, {len(verdict.lost)} lost, {len(verdict.doubled)} doubled, {len(verdict.wrong)} wrong"
-        )
+        print(f"\nchaos {figure}")
     assert all(restart.done for restart in chaos.restarts)
     assert not verdict.problems(), verdict.problems()

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from random import Random
 from typing import Any
@@ -73,7 +73,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_ten_thousand_bad_items_are_dead_lettered_by_field_and_the_good_ones_between_them_are_done(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
     (worker,) = cluster.workers
     pid, rss_before, began = worker.process.pid, worker.rss_mb(), time.monotonic()
@@ -93,11 +93,13 @@ def test_ten_thousand_bad_items_are_dead_lettered_by_field_and_the_good_ones_bet
     answer = worker.get("/metrics")
     assert answer is not None
     series = len(answer.text.splitlines())
+    figure = (
+        f"{BAD} bad, {GOOD} good in {seconds:.1f} s, {len(succeeded)} done, {len(letters)} dead letters,"
+        f" RSS {rss_before:.0f} MB, at most {max(peak):.0f} MB, {worker.rss_mb():.0f} MB after, {series} series"
+    )
+    record_property("figure", figure)
     with capsys.disabled():
-        print(
-            f"\nflood: {BAD} bad, {GOOD} good in {seconds:.1f} s, {len(succeeded)} done, {len(letters)} dead letters,"
-            f" RSS {rss_before:.0f} MB, at most {max(peak):.0f} MB, {worker.rss_mb():.0f} MB after, {series} series"
-        )
+        print(f"\nflood: {figure}")
     assert worker.process.poll() is None
     assert worker.process.pid == pid
     assert worker.ready()
