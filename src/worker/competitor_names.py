@@ -83,7 +83,7 @@ class _Token(NamedTuple):
     """First of a sentence: its capital shows nothing."""
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=4_096)
 def name_key(surface: str) -> str:
     """What two spellings of one name have in common; empty when there is no name in it.
 

@@ -24,8 +24,8 @@ CUT_MIN_WORDS: Final = 6
 """So many equal words at an end of two posts are no coincidence; "thank you so much for" is five."""
 _ADDED_MIN_SHARE: Final = 0.6
 """A post that stands word by word inside another is a copy with something added, when it is most of it."""
-_MEMO_MAX: Final = 200_000
-"""Tokens remembered, 20 MB at worst; then the memo begins anew."""
+_MEMO_MAX: Final = 16_384
+"""Tokens remembered, 3 MB at worst; then the memo begins anew, which is cheap against the misses that filled it."""
 _TOKEN_MAX: Final = 64
 """Characters of a token that is remembered; longer ones are noise and would fill the memo."""
 
