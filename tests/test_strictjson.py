@@ -75,12 +75,33 @@ def test_half_an_emoji_costs_its_text_one_character_and_nothing_else() -> None:
         "mentions": [{"text": "cut \ufffd", "café": 1}, {"text": "whole 😀"}],
         "n": 12345678901234567,
     }
-    for bad in (b'{"a": "\\ud83d", "b": NaN}', b'{"a": "\\ud83d"', b'{"a": "\\ud83d"}' + b"\xff"):
+    for bad in (b'{"a": ["\\ud83d", 1], "b": NaN}', b'{"a": ["\\ud83d", 1]', b'{"a": ["\\ud83d", 1]}' + b"\xff"):
         with pytest.raises(InvalidTask):
             strictjson.loads_mended(bad)
-    deep = b'{"a": "\\ud83d", "b": ' + b"[" * 200 + b"]" * 200 + b"}"
+    deep = b'{"a": ["\\ud83d", 1], "b": ' + b"[" * 200 + b"]" * 200 + b"}"
     with pytest.raises(InvalidTask, match="deep"):
         strictjson.loads_mended(deep)
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"type": "noop", "text": "\\ud800"}', "text"),
+        (b'{"mentions": [{"text": "\\udc00 x"}]}', "mentions[0].text"),
+        (b'{"chunk": {"mentions": [{"text": "\\udc00 x"}]}}', "chunk.mentions[0].text"),
+        (b'{"a.b": ["\\udc00 x", 1]}', "a.b[0]"),
+        (b'["\\udc00 x"]', "[0]"),
+    ],
+)
+def test_half_an_emoji_that_nobody_came_with_is_refused_by_its_field(raw: bytes, field: str) -> None:
+    with pytest.raises(InvalidTask, match="lone surrogate") as refused:
+        strictjson.loads_mended(raw)
+    assert refused.value.field == field
+
+
+def test_half_an_emoji_inside_an_envelope_costs_nobody_its_chunk() -> None:
+    raw = b'{"task": {"mentions": [{"text": "cut \\ud83d"}, {"text": "fine"}]}}'
+    assert strictjson.loads_mended(raw) == {"task": {"mentions": [{"text": "cut \ufffd"}, {"text": "fine"}]}}
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

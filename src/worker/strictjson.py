@@ -45,17 +45,20 @@ def loads(raw: bytes) -> Any:
 
 
 def loads_mended(raw: bytes) -> Any:
-    """The same, but a lone surrogate becomes U+FFFD, as every browser shows it.
+    """The same, but a lone surrogate in one of several items of a list becomes U+FFFD, as every browser shows it.
 
     Producers that cut texts after so many UTF-16 units halve an emoji now and then; one of them must not cost the
-    chunk that it comes with. Raises for everything else like `loads`.
+    others of its chunk. Where it costs nobody else anything, and for everything else, this raises like `loads`.
     """
     try:
         return loads(raw)
     except InvalidTask as error:
         if "lone surrogate" not in error.problem:
             raise
-    return loads(json.dumps(_mended(json.loads(raw.decode("utf-8")))).encode())
+        value = json.loads(raw.decode("utf-8"))
+        if not _in_company(value, error.field):
+            raise
+    return loads(json.dumps(_mended(value)).encode())
 
 
 def dumps(value: Any) -> bytes:
@@ -146,6 +149,14 @@ def _surrogate(text: str, path: str) -> tuple[str, str] | None:
     except UnicodeEncodeError as bad:
         return path, f"lone surrogate U+{ord(text[bad.start]):04X} at character {bad.start}"
     return None
+
+
+def _in_company(value: Any, path: str) -> bool:
+    """Whether the first list on the way to a place (`chunk.mentions[3].text`) has more items than that one."""
+    names, bracket, _ = path.partition("[")
+    for name in names.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return bool(bracket) and isinstance(value, list) and len(value) > 1
 
 
 def _mended(value: Any) -> Any:
