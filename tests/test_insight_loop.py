@@ -13,6 +13,7 @@ import pytest
 from src.worker.errors import QueueUnavailable, StorageUnavailable
 from src.worker.models import Mention, Sentiment, TaskPriority
 from src.worker.queue_entries import Depth
+from src.worker.services import insight
 from src.worker.services.insight import InsightService
 from src.worker.services.insight_publisher import InsightPublisher
 from src.worker.services.insight_queue import QueueSizes
@@ -105,6 +106,36 @@ async def test_an_outage_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyP
     # A service that is closed before the chunks are marked settles the version once more, which writes nothing.
     assert (calls - len(written), written.count(True)) == (2, 1)
     assert await bench.store.waiting() == []
+
+
+async def test_an_outage_of_one_database_is_said_once_while_the_other_answers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher, waiting = InsightPublisher(bench.client, summaries=True), bench.store.waiting
+    failed: list[int] = []
+    looks = 0
+
+    async def no_redis(state: Any) -> bool:
+        failed.append(looks)
+        raise QueueUnavailable("away")
+
+    async def look() -> Any:
+        nonlocal looks
+        found = await waiting()
+        looks += 1
+        return found
+
+    async def failed_between_looks() -> bool:
+        return len(set(failed)) > 3
+
+    monkeypatch.setattr(publisher, "publish", no_redis)
+    monkeypatch.setattr(bench.store, "waiting", look)
+    monkeypatch.setattr(insight, "_SCAN_SEC", 0.1)
+    async with _service(bench, publisher=publisher, sleep=lambda sec: asyncio.sleep(sec / 10)) as service:
+        await bench.save(0, stream(days=1)[:30])
+        service.signal(BRAND)
+        await until(failed_between_looks)
+    assert [record.getMessage() for record in caplog.records].count("insight waits for a database") == 1
 
 
 async def test_a_brand_whose_state_cannot_be_read_does_not_stop_the_others(bench: Bench) -> None:

@@ -49,6 +49,8 @@ _HELD_SEC: Final = 0.5
 _REST_SEC: Final = 30.0
 """Before a brand is tried again whose state or data cannot be used."""
 _OUTAGE_SEC: Final = 1.0
+_STEADY_SEC: Final = 5.0
+"""Without a failure before an outage is called over: with Redis away, steps that need MongoDB alone go well between."""
 _CLOSE_SEC: Final = 5.0
 _REMEMBERED: Final = 10_000
 """Brands of which this process remembers whether they spike."""
@@ -109,7 +111,8 @@ class InsightService:
         self._some = asyncio.Event()
         self._spikes: OrderedDict[str, _Spike] = OrderedDict()
         self._resting: dict[str, float] = {}
-        self._outage = False
+        self._failed_at: float | None = None
+        """In an outage: when a database failed last, by the loop's clock."""
         self._loop: asyncio.Task[None] | None = None
 
     # -- for the chunks ----------------------------------------------------------------------------------------
@@ -185,7 +188,7 @@ class InsightService:
             async with asyncio.timeout(_CLOSE_SEC):
                 await self._round()
         except TimeoutError:
-            log.warning("some chunks are left to be folded at the next start", brands=len(self._due))
+            log.info("some chunks are left to be folded at the next start", brands=len(self._due))
 
     async def _run(self) -> None:
         scan_at = 0.0
@@ -195,7 +198,7 @@ class InsightService:
                 scan_at = clock() + _SCAN_SEC
                 await self._guard(_ALL, self._scan)
             await self._round()
-            await self._sleep(_OUTAGE_SEC * self._rng.uniform(0.5, 1.5) if self._outage else _GATHER_SEC)
+            await self._sleep(_GATHER_SEC if self._failed_at is None else _OUTAGE_SEC * self._rng.uniform(0.5, 1.5))
             if not self._due:
                 self._some.clear()
                 with contextlib.suppress(TimeoutError):
@@ -256,16 +259,16 @@ class InsightService:
         except (StorageUnavailable, QueueUnavailable) as error:
             self._metrics.folds.labels("failed").inc()
             self._again(brand, 0.0)
-            if not self._outage:
-                self._outage = True
+            if self._failed_at is None:
                 log.warning("insight waits for a database", problem=error.message)
+            self._failed_at = asyncio.get_running_loop().time()
         except Exception as error:  # noqa: BLE001 - a brand whose data nobody foresaw must not stop all the others
             self._metrics.folds.labels("failed").inc()
             self._again(brand, _REST_SEC)
             log.error("insight of a brand cannot go on for now", brand=brand, exc=error)
         else:
-            if self._outage:
-                self._outage = False
+            if self._failed_at is not None and asyncio.get_running_loop().time() - self._failed_at > _STEADY_SEC:
+                self._failed_at = None
                 log.info("insight goes on")
 
     def _again(self, brand: str, seconds: float) -> None:
