@@ -13,7 +13,8 @@ from tests.soak.producers import Producers, new_redis
 from tests.soak.readers import Readers, Seen
 from tests.soak.settings import Settings
 
-_START_SEC = 10.0
+_START_SEC = 120.0
+"""The week before the run is handed over meanwhile."""
 _JOIN_SEC = 60.0
 _HTTP_SEC = 30.0
 """As patient as a browser: a page of history reads every mention of a week. How long answers took is in the report."""
@@ -55,6 +56,7 @@ class Crowd:
         self._began = time.monotonic()
         self._thread.start()
         assert self._ready.wait(_START_SEC), "the crowd does not start"
+        self._began = time.monotonic()
 
     def hold(self) -> None:
         """Nobody sends anything new, and nobody again, until `go_on`."""
@@ -95,6 +97,7 @@ class Crowd:
             self._producers = Producers(sending, http, self.made, self._settings.rate, lambda: self.elapsed)
             readers = Readers(http, listening)
             self.seen = readers.seen
+            await self._producers.tell_history()
             self._ready.set()
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(readers.run())

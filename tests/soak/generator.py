@@ -6,6 +6,7 @@ week: baselines form, and now and then a brand has a burst of many angry authors
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -21,6 +22,10 @@ SPAN = timedelta(days=7)
 """Event time of a whole run: a detector wants a day or more to know what is usual."""
 AUTHORS = 5_000
 CHUNK_MAX = 10
+HISTORY_ROUNDS = 20
+"""Chunks of each brand in the week before a whole run. After 200 posts a brand of the soak has all of its topics, some
+30; without them the memory of small brands' topics would still be filling up at the end, at 12 posts a minute."""
+FULL_SEC = 1800.0
 REPOSTS = 0.08
 """Share of mentions that are word for word what somebody else has said before, in the same source."""
 NEAR = 0.04
@@ -73,12 +78,22 @@ class Generator:
     def brand(self) -> str:
         return self.rng.choices(BRANDS, cum_weights=_CUMULATIVE)[0]
 
-    def chunk(self, elapsed: float, size: int | None = None) -> Chunk:
-        """The next chunk; `elapsed` seconds of the run have gone by."""
+    def history(self) -> Iterator[Chunk]:
+        """What brands have said in the week before the run, in order: every one has the topics that it goes on with."""
+        rounds = max(1, round(HISTORY_ROUNDS * min(1.0, self.seconds / FULL_SEC)))
+        for number in range(rounds):
+            for brand in BRANDS:
+                yield self.chunk(-self.seconds * (1 - number / rounds), CHUNK_MAX, brand)
+
+    def chunk(self, elapsed: float, size: int | None = None, brand: str | None = None) -> Chunk:
+        """The next chunk; `elapsed` seconds of the run have gone by, less than none: before it.
+
+        `size`, `brand`: None: as it comes.
+        """
         rng = self.rng
         burst = self._burst(elapsed)
         angry = burst is not None and rng.random() < BURST_SHARE
-        brand = burst if burst is not None and angry else self.brand()
+        brand = brand or (burst if burst is not None and angry else self.brand())
         self._chunks += 1
         chunk = Chunk(brand, f"chunk-{self.seed}-{self._chunks}", [], [], [])
         for _ in range(size or rng.randint(1, CHUNK_MAX)):
@@ -131,5 +146,5 @@ class Generator:
         }
 
     def event_time(self, elapsed: float) -> datetime:
-        share = min(1.0, elapsed / self.seconds)
+        share = min(1.0, elapsed / self.seconds)  # below zero for the week before
         return self.end - SPAN * (1 - share) - timedelta(seconds=self.rng.uniform(0, 120))

@@ -35,6 +35,8 @@ class Ledger:
     """Chunks by the door they came through."""
     mentions: int = 0
     """Sent, repetitions included."""
+    history: int = 0
+    """Chunks of the week before the run, which are in all other figures too."""
     lost_replies: int = 0
     bad_tries: int = 0
     """Malformed items that may have arrived once more than they are counted."""

@@ -60,8 +60,16 @@ class Producers:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def run(self, seconds: float) -> None:
+    async def tell_history(self) -> None:
+        """All of it at once, before the run: a backlog for the worker to begin with, as when a brand moves in."""
         await self._until(self._announce_brands)
+        for chunk in self._made.history():
+            self.ledger.took(chunk, "xadd")
+            self.ledger.history += 1
+            fields = {"brand": chunk.brand, "chunkId": chunk.chunk_id, "mentions": chunk.items}
+            await self._send_task("analyze_mentions", f"task-{chunk.chunk_id}", fields, rest=False)
+
+    async def run(self, seconds: float) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._steady(self._chunks_per_sec, self._send_chunk, seconds))
             per_minute = sum(rate for rate, _ in MAKERS.values())

@@ -177,6 +177,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
             "tasksByType": dict(Counter(sent.type for sent in ledger.tasks.values())),
             "lostReplies": ledger.lost_replies,
             "bursts": len(outcome.crowd.made.bursts),
+            "history": ledger.history,
         },
         "timeline": [
             {"at": one.at, "what": one.what, "awaySec": round((one.to_time or 0) - (one.from_time or 0), 1)}
