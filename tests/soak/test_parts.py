@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,7 @@ from tests.chaos.malformed import Bad
 from tests.llm_samples import plain
 from tests.soak import page
 from tests.soak.answers import PLAIN, answer, operation_of
-from tests.soak.generator import BRANDS, Generator
+from tests.soak.generator import BRANDS, FULL_SEC, HISTORY_ROUNDS, SPAN, Generator
 from tests.soak.judge import Letter, Verdict, judge_ends, judge_malformed, judge_texts
 from tests.soak.ledger import Ledger, Sent
 from tests.soak.loglines import Window, judge_log
@@ -64,6 +65,17 @@ def test_half_of_all_mentions_are_of_one_brand_and_texts_are_unique_but_for_repe
 def test_the_same_seed_sends_the_same() -> None:
     one, two = ([Generator(7, 60.0).chunk(float(at)).keys for at in range(5)] for _ in range(2))
     assert one == two
+
+
+def test_every_brand_has_said_something_in_the_week_before_the_run() -> None:
+    made = Generator(seed=3, seconds=FULL_SEC)
+    before = list(made.history())
+    assert Counter(chunk.brand for chunk in before) == dict.fromkeys(BRANDS, HISTORY_ROUNDS)
+    times = [datetime.fromisoformat(item["created_at"]) for chunk in before for item in chunk.items]
+    begin = made.end - SPAN
+    assert min(times) < begin - 0.9 * SPAN
+    assert max(times) < begin
+    assert made.chunk(0).chunk_id not in {chunk.chunk_id for chunk in before}
 
 
 def test_event_time_comes_to_the_present_and_bursts_of_anger_occur() -> None:
@@ -198,7 +210,7 @@ def test_the_page_says_which_check_has_failed(tmp_path: Path) -> None:
         "machine": dict.fromkeys(("worker", "commit", "python", "system", "cores", "cpu", "memoryGB"), "m"),
         "checks": [{"name": "lost", "found": "1", "wanted": "0", "passed": False}],
         "figures": {"mentionsStored": 1, "malformed": 1, "succeededByType": {"noop": 2}},
-        "accepted": {"tasks": 1, "mentions": 1, "bursts": 0, "chunksByDoor": {"list": 1}, "lostReplies": 0},
+        "accepted": {"tasks": 1, "mentions": 1, "bursts": 0, "history": 1, "chunksByDoor": {"list": 1}, "lostReplies": 0},
         "insight": {"mentions": 1}, "cpu": {"workerMedian": 0.5, "machineMedian": 0.5},
         "timeline": [{"at": 1.0, "what": "Redis stopped", "awaySec": 3.0}],
         "log": [{"level": "error", "message": "a|b", "cause": "", "count": 1}],
