@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
 from .allocator import bound_arenas
-from .imports import collector_resting
+from .imports import absent, collector_resting
 
 with collector_resting():
-    import uvicorn
+    with absent("watchfiles"):  # uvicorn's reloader; nothing is reloaded here
+        import uvicorn
 
     from .api.application import create_application
     from .api.key_ring import KeyRing

@@ -42,8 +42,9 @@ _WORD_CHARS: Final = 40
 """A longer word is a link or noise; its beginning tells it well enough."""
 _TEXT_CHARS: Final = 20_000
 """Of longer texts the beginning: 4,000 words are a topic."""
-_MEMO: Final = 8_192
-"""Words whose vectors are remembered: half a kB each."""
+_MEMO: Final = 4_096
+"""Words whose vectors are remembered, 0.75 kB each. Twice as many save three words in a hundred their 13 µs (6,242
+posts, two times over: 9.5 % and 6.8 % are not found)."""
 _LINK: Final = re.compile(r"(?:https?://|\bwww\.)\S+", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _SIGN: Final = re.compile(r"\S")

@@ -11,6 +11,7 @@ from typing import Final
 
 from . import __version__
 from .admission import Admission
+from .allocator import keep_giving_back
 from .api.context import ApiContext
 from .api.events import llm_figures
 from .api.write_rate import WriteRate
@@ -39,6 +40,7 @@ from .services.live_feed import LiveFeed
 from .services.overview import Overview
 from .services.topic_store import TopicStore
 from .services.topic_view import TopicView
+from .supervision import keep_running
 from .trades import Parts, task_types
 
 log = get_logger(__name__)
@@ -186,11 +188,14 @@ class Runtime:
         self._base.accounting.start()
         self.janitor.start()
         self.audit.start()
+        giving_back = asyncio.create_task(keep_running("allocator", keep_giving_back), name="allocator")
         try:
             if await self._prepared():
                 await self._work()
         finally:
             self._live.stop()
+            giving_back.cancel()
+            await asyncio.wait({giving_back})
 
     async def _prepared(self) -> bool:
         """False when `stop()` came first."""

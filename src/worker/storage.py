@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import linecache
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,21 +19,26 @@ from typing import Any, Final, TypeVar
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.errors import InvalidDocument
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
-from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-    WTimeoutError,
-)
-from pymongo.write_concern import WriteConcern
 
 from .errors import ConfigError, StorageUnavailable, WorkerError
+from .imports import absent
 from .trace_context import SpanKind
 from .tracing import span
+
+# The driver loads all of `cryptography` (8 MB) before it finds that pyOpenSSL, which is none of our packages, is not
+# there. TLS is the standard library's for it, as it is without this.
+with absent("pymongo.pyopenssl_context"):
+    from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+    from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+    from pymongo.errors import (
+        BulkWriteError,
+        ConnectionFailure,
+        ExecutionTimeout,
+        OperationFailure,
+        PyMongoError,
+        WTimeoutError,
+    )
+    from pymongo.write_concern import WriteConcern
 
 Document = dict[str, Any]
 _Item = TypeVar("_Item")
@@ -105,6 +111,8 @@ class Storage:
         except (PyMongoError, ValueError) as error:
             # Only the kind of the problem is told: the driver's words may repeat a part of the password.
             raise ConfigError(f"MONGODB_URI: cannot be used ({type(error).__name__})") from None
+        # The driver has noted who made it, with every line of each file on the way kept in memory: 1 MB.
+        linecache.clearcache()
         self._database: AsyncIOMotorDatabase[Document] = self._client.get_default_database(
             default_database, codec_options=CodecOptions(tz_aware=True, type_registry=TypeRegistry([_Money()]))
         )
