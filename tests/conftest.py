@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pymongo
 import pytest
 import redis
@@ -15,6 +16,13 @@ from anyio.from_thread import start_blocking_portal
 from src.worker.embedded import EmbeddedServers, Endpoints
 from src.worker.redis_client import RedisClient
 from src.worker.storage import Storage
+
+# No example fails for the time it took, and everybody's run tries the same ones. A run that looks for others:
+# `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 _OPT_IN = ("chaos", "slow", "soak")
 
@@ -58,7 +66,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     directory: Path = tmp_path_factory.mktemp("servers")
     # A thread with its own event loop that lives as long as the session: a loop of one test would end with the test.
     with start_blocking_portal("asyncio") as portal:
-        embedded = portal.call(lambda: EmbeddedServers(directory))
+        embedded = portal.call(lambda: EmbeddedServers(directory, start_timeout=40))
         with portal.wrap_async_context_manager(embedded) as endpoints:
             yield endpoints
 

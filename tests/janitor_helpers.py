@@ -110,7 +110,8 @@ def everything(client: redis.Redis) -> dict[bytes, tuple[bytes | None, Moment | 
     """Every key's content and the moment it ends (None: never)."""
     found = {}
     for key in client.scan_iter(count=1000):
-        content, ttl, (seconds, micros) = client.dump(key), client.pttl(key), client.time()
+        with client.pipeline(transaction=True) as together:  # nothing passes between what is left and when that was
+            content, ttl, (seconds, micros) = together.dump(key).pttl(key).time().execute()
         found[key] = (content, None if ttl < 0 else Moment(seconds + micros / 1e6 + ttl / 1000))
     return found
 

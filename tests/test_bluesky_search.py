@@ -179,7 +179,7 @@ async def test_a_fault_of_the_server_is_tried_again_and_all_mentions_come_once(
 
     with bluesky(answer) as server:
         async with running(redis_url, mongo_uri, bluesky_base_url=server.url) as runtime:
-            record = await finished(runtime, await push(client, TASK), 20)
+            record = await finished(runtime, await push(client, TASK))
             counts = await _chunks(runtime, record)
             assert len(await _stored(runtime)) == 100
     assert record["attempts"] == 3
@@ -199,7 +199,7 @@ async def test_a_rate_limit_puts_the_search_off_until_the_moment_it_names(
 
     with bluesky(answer) as server:
         async with running(redis_url, mongo_uri, bluesky_base_url=server.url) as runtime:
-            record = await finished(runtime, await push(client, TASK), 20)
+            record = await finished(runtime, await push(client, TASK))
             await _chunks(runtime, record)
     assert record["attempts"] == 2
     assert len(times) == 2

@@ -197,13 +197,16 @@ async def test_posts_that_name_a_brand_are_handed_on_as_its_mentions(redis: Redi
         async with _listener(redis, stream, server.url):
             await _all(redis, range(1, 2))
             await _all(redis, range(3, 4))
-    by_brand = {task["brand"]: task for task in await _tasks(redis)}
-    assert {brand: [one["id"] for one in task["mentions"]] for brand, task in by_brand.items()} == {
+    tasks = await _tasks(redis)
+    by_brand: dict[str, list[Any]] = {}
+    for task in tasks:  # one of each brand, or two where the machine stood still between the posts
+        by_brand.setdefault(task["brand"], []).extend(task["mentions"])
+    assert {brand: [one["id"] for one in mentions] for brand, mentions in by_brand.items()} == {
         "acme": [_uri(1), _uri(3)],
         "rival": [_uri(3)],
     }
-    assert by_brand["acme"]["type"] == "analyze_mentions"
-    mention = by_brand["acme"]["mentions"][0]
+    assert {task["type"] for task in tasks} == {"analyze_mentions"}
+    mention = by_brand["acme"][0]
     assert mention["author"] == "@user0001.example.com"
     assert mention["author_followers"] == 1000
     assert mention["url"] == "https://bsky.app/profile/user0001.example.com/post/3k0001"
@@ -293,7 +296,8 @@ async def test_a_server_that_closes_at_once_is_asked_less_and_less_often(redis: 
         waits.append(seconds)
         await asyncio.sleep(0)
 
-    async with _listener(redis, stream, sleep=sleep, rng=_Most()):
+    # What lasts for a batch counts as a connection: longer than any machine takes to hear of the end.
+    async with _listener(redis, stream, sleep=sleep, rng=_Most(), batch_sec=60):
         await until(lambda: _is(len(waits) >= 8))
     assert waits[:8] == [1.5, 2.5, 4.5, 8.5, 16.5, 32.5, 60.5, 60.5]
     assert await _tasks(redis) == []
@@ -344,7 +348,7 @@ async def test_frames_of_any_kind_are_counted_and_the_rest_is_used(redis: RedisC
 async def test_a_post_taken_back_within_its_batch_is_not_handed_on(redis: RedisClient, stream: _Stream) -> None:
     gone = {**_event(1, operation="delete"), "time_us": START_US + 2_000_000}
     stream.events = [_event(1), gone, {**_event(9, operation="delete")}, _event(10)]
-    async with _listener(redis, stream):
+    async with _listener(redis, stream, batch_sec=3):
         assert await _all(redis, range(10, 11)) == [_uri(10)]
 
 
@@ -381,10 +385,14 @@ async def test_new_brands_are_listened_for_from_the_next_look_on(
         await until(lambda: _is(len(stream.asked) == 1))
         await redis.call("SET", "brand:lumen:meta", orjson.dumps({"name": "Lumen", "keywords": ["glow worm"]}))
         await redis.call("SADD", "brands:set", "lumen")
-        await asyncio.sleep(0.6)
-        stream.events = [_event(1, "I saw a glow worm")]
-        await _all(redis, range(1, 2))
-    assert [task["brand"] for task in await _tasks(redis)] == ["lumen"]
+
+        async def handed_on() -> bool:
+            """One post after the other, as people write them: those before the next look are nobody's."""
+            stream.events.append(_event(len(stream.events), "I saw a glow worm"))
+            return bool(await _tasks(redis))
+
+        await until(handed_on)
+    assert {task["brand"] for task in await _tasks(redis)} == {"lumen"}
 
 
 @pytest.mark.parametrize(
@@ -417,7 +425,7 @@ async def test_closing_takes_a_moment_even_while_the_server_is_silent(redis: Red
         await until(lambda: _is(len(stream.asked) == 1))
         began = time.monotonic()
         await listener.close()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30, "its batch takes a minute"
 
 
 def test_a_cursor_remembers_only_what_may_be_read_again() -> None:
@@ -454,7 +462,7 @@ async def test_a_worker_stores_every_post_of_the_stream_once_through_a_restart(
             async def some() -> bool:
                 return await stored() >= 20
 
-            await until(some, 20)
+            await until(some)
         stream.events += [{**_event(n), "time_us": START_US + n * 1000} for n in range(60, 80)]
         async with running(redis_url, mongo_uri, **more) as runtime:
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from src.worker.brand_terms import BrandTerms
+from tests.helpers import least_seconds
 
 NAMED = [
     # several words: spaced, joined, hyphenated, as handle and hashtag, at line ends and before marks
@@ -89,10 +88,8 @@ def test_keywords_and_aliases_count_as_well(text: str) -> None:
 def test_finding_takes_linear_time(unit: str) -> None:
     terms = BrandTerms.build("acme – corp & sons", keywords=["rocket & skates"])
 
-    def seconds(text: str) -> float:
-        began = time.process_time()
-        terms.names(text)
-        return time.process_time() - began
+    def seconds(count: int) -> float:
+        return least_seconds(lambda: terms.names(unit * count))
 
-    small, large = seconds(unit * 2_000), seconds(unit * 16_000)
-    assert large < max(0.05, small * 40)
+    # Sixteen times the text: in quadratic time it would take 256 times as long.
+    assert seconds(32_000) < 16 * 4 * max(seconds(2_000), 0.001)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from src.worker.pipeline.canonical import canonical, cut_short, unescaped
+from tests.helpers import least_seconds
 
 POST = "I can't pay with the Acme app"
 
@@ -84,10 +83,7 @@ def test_a_post_that_ends_in_dots_may_be_cut_short(text: str, cut: bool) -> None
 )
 def test_texts_made_to_be_slow_are_not(unit: str) -> None:
     def seconds(text: str) -> float:
-        began = time.process_time()
-        canonical(text)
-        cut_short(text)
-        return time.process_time() - began
+        return least_seconds(lambda: (canonical(text), cut_short(text)))
 
-    small, large = seconds(unit * 5_000), seconds(unit * 40_000)
-    assert large < max(0.1, small * 40)
+    # Sixteen times the text: in quadratic time it would take 256 times as long.
+    assert seconds(unit * 80_000) < 16 * 4 * max(seconds(unit * 5_000), 0.001)

@@ -308,6 +308,7 @@ async def test_a_worker_killed_in_the_middle_and_started_again_gives_the_same_to
     cli: Cli, client: redis.Redis, redis_url: str, mongo_uri: str, tmp_path: Path
 ) -> None:
     path = many(tmp_path / "many.csv", 1_500)
+    lines = path.read_bytes().splitlines(keepends=True)
     servers = {"REDIS_URL": redis_url, "MONGODB_URI": mongo_uri}
     with database(mongo_uri) as mongo:
 
@@ -315,14 +316,17 @@ async def test_a_worker_killed_in_the_middle_and_started_again_gives_the_same_to
             return mongo["mentions"].count_documents({}) >= 100
 
         async with worker_process(tmp_path, **servers) as worker:
-            replay = await cli.start("replay", path, "--json", "--quiet")
-            await until(stored_some, 20)
+            replay = await cli.start("replay", "-", "--json", "--quiet")
+            assert replay.stdin is not None
+            replay.stdin.writelines(lines[:600])  # the rest is not there yet, however long the machine sleeps now
+            await replay.stdin.drain()
+            await until(stored_some)
             worker.kill()
             await worker.wait()
-        assert 100 <= mongo["mentions"].count_documents({}) < 750
+        assert 100 <= mongo["mentions"].count_documents({}) < 600
         assert replay.returncode is None
         async with worker_process(tmp_path, **servers):
-            killed = await cli.end(replay)
+            killed = await cli.end(replay, b"".join(lines[600:]))
             assert mongo["mentions"].count_documents({}) == 750
             again = await cli.replay(path)
         client.flushdb()
@@ -363,18 +367,18 @@ async def test_without_a_worker_the_replay_gives_up_and_says_what_is_open(cli: C
 @pytest.mark.parametrize("source", ["file", "pipe"])
 async def test_ctrl_c_ends_at_once_with_the_table_of_what_is_done(cli: Cli, client: redis.Redis, source: str) -> None:
     async def sent() -> bool:
-        return int(client.xlen(NORMAL)) > 0
+        return int(client.xlen(NORMAL)) >= 2  # it has the answer to the first one then
 
     replay = await cli.start("replay", "-" if source == "pipe" else SAMPLE, "--json", "--chunk-size", "1")
     if source == "pipe":
         assert replay.stdin is not None
-        replay.stdin.write(b"text,brand\nhello,acme\nand more")  # and then nothing: the reader waits
+        replay.stdin.write(b"text,brand\nhello,acme\nagain,acme\nand more")  # and then nothing: the reader waits
         await replay.stdin.drain()
     await until(sent)
     replay.send_signal(signal.SIGINT)
     assert replay.stdout is not None
-    out = await asyncio.wait_for(replay.stdout.read(), 5)
-    assert await asyncio.wait_for(replay.wait(), 5) == 130
+    out = await asyncio.wait_for(replay.stdout.read(), 20)  # without a worker it would wait for minutes
+    assert await asyncio.wait_for(replay.wait(), 20) == 130
     document = json.loads(out)
     assert document["outcome"] == "interrupted"
     assert document["accounted"] is False
@@ -392,7 +396,7 @@ async def test_the_worker_of_the_data_directory_is_found_also_after_it_was_kille
         return (await cli.run("replay", SAMPLE, "--limit", "1", "--quiet")).code == 0
 
     async with worker_process(tmp_path, DATA_DIR=str(directory)) as worker:
-        await until(served, 20)
+        await until(served)
         endpoints = read_state(directory)
         assert endpoints is not None
         assert endpoints.redis_url
@@ -403,7 +407,7 @@ async def test_the_worker_of_the_data_directory_is_found_also_after_it_was_kille
                 return bool(queue.dbsize() > before)
 
             replay = await cli.start("replay", path, "--json")
-            await until(begun, 20)
+            await until(begun)
         worker.kill()  # and its servers end with it
         await worker.wait()
     async with worker_process(tmp_path, DATA_DIR=str(directory)):

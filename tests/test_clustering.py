@@ -55,6 +55,7 @@ def _holds_every_row_once(found: Clustering, rows: int) -> None:
     assert all(found.members(number) for number in range(found.k))
 
 
+@pytest.mark.timeout(180)  # sixty inputs, three times each: the processor's time, on a busy machine
 @given(
     st.lists(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=4, max_size=4).filter(any), max_size=25),
     st.none() | st.integers(1, 30),
@@ -144,6 +145,7 @@ def test_vectors_without_a_direction_are_refused(bad: list[list[float]]) -> None
         cluster(np.eye(2, dtype=np.float32), 0)
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(not DATA.is_dir(), reason="development data (../shared/data) is not there")
 def test_local_vectors_reach_the_promised_agreement_on_banking77() -> None:
     from sklearn.metrics import adjusted_rand_score

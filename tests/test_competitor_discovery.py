@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import html
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.competitor_corpus import (
     THIRD_TRAPS,
     TRAPS,
 )
+from tests.helpers import least_seconds
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 AIRLINES = {
@@ -237,9 +237,7 @@ def test_evidence_is_bounded_and_counts_go_on() -> None:
 )
 def test_hostile_texts_cost_little(text: str) -> None:
     read("acme", ["Acme or Globex?"])  # compiles the patterns
-    began = time.process_time()
-    read("acme", [text])
-    assert time.process_time() - began < 1.0
+    assert least_seconds(lambda: read("acme", [text])) < 1.0  # a hundredth of it does; quadratic, minutes would not
 
 
 def test_signs_that_stand_for_names_cannot_be_smuggled_in() -> None:

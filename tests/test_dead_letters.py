@@ -318,7 +318,7 @@ async def test_letters_that_die_again_are_not_replayed_in_a_loop(redis_url: str,
             return await left(runtime.redis) == 250
 
         await until(all_dead)
-        assert await asyncio.wait_for(runtime.api.dead_letters.replay_matching(), 20) == 250
+        assert await asyncio.wait_for(runtime.api.dead_letters.replay_matching(), 40) == 250
         await until(all_dead)
         numbers = [orjson.loads(letter["task"])["n"] for letter in await dead_letters(runtime.redis)]
         assert sorted(numbers) == list(range(250))

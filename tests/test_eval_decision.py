@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.worker.evaluation.decision import Decision, Path, decide
 from src.worker.evaluation.decision_labels import scale_of
+from tests.helpers import least_seconds
 
 from .decision_corpus import FRESH, HELD_OUT, LATER, TUNING, Case
 
@@ -151,12 +150,7 @@ def test_any_order_of_its_own_words_gives_a_code(pieces: list[str]) -> None:
 def test_time_grows_with_the_length_of_the_text_and_no_faster(unit: str) -> None:
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))
-        best = float("inf")
-        for _ in range(2):
-            began = time.process_time()
-            decide([text])
-            best = min(best, time.process_time() - began)
-        return best
+        return least_seconds(lambda: decide([text]))
 
-    small, large = seconds(8_000), seconds(64_000)
-    assert large < 8 * 3 * max(small, 0.005)  # eight times the text; three times more for a noisy machine
+    # Sixteen times the text: in quadratic time it would take 256 times as long.
+    assert seconds(64_000) < 16 * 4 * max(seconds(4_000), 0.001)

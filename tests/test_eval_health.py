@@ -94,7 +94,7 @@ def test_an_input_that_never_ends_does_not_hold_it_back() -> None:
     began = time.monotonic()
     assert running.stdout is not None
     assert running.stdout.read().startswith(b'{"success": true')
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "nobody ever ends the input"
     running.communicate()
 
 

@@ -40,7 +40,7 @@ class Clock:
 
 
 async def run(model: ScriptedModel, payload: dict[str, Any] = PROBE) -> dict[str, Any]:
-    document = await run_probe(read_plan(payload), lambda name: model, deadline=time.monotonic() + 5, now=Clock())
+    document = await run_probe(read_plan(payload), lambda name: model, deadline=time.monotonic() + 60, now=Clock())
     transcript: dict[str, Any] = document["transcript"]
     return transcript
 
@@ -271,7 +271,7 @@ async def test_the_task_type_gives_the_scripts_document() -> None:
     model = ScriptedModel("a", "b", "c")
     cpu = Cpu()
     kept = Kept()
-    handlers = EvaluationHandlers(lambda name: model, cpu, kept, deadline_sec=5, now=Clock())
+    handlers = EvaluationHandlers(lambda name: model, cpu, kept, deadline_sec=60, now=Clock())
     types = handlers.task_types()
     result = (await types["probe"].handle(task("probe", PROBE))).result
     assert result["success"] is True

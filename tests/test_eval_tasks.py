@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 async def evaluating(redis_url: str, mongo_uri: str, model: ScriptedModel) -> AsyncIterator[Runtime]:
     async with running(redis_url, mongo_uri) as runtime:
         handlers = EvaluationHandlers(
-            lambda name: model, runtime.cpu, runtime.evaluations, deadline_sec=10, now=lambda: datetime.now(UTC)
+            lambda name: model, runtime.cpu, runtime.evaluations, deadline_sec=60, now=lambda: datetime.now(UTC)
         ).task_types()
         cast(dict[str, TaskType], runtime.handlers).update(handlers)
         yield runtime

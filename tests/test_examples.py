@@ -94,10 +94,10 @@ async def test_the_tutorial_goes_as_it_says(tmp_path: Path, redis_url: str, mong
             return folded and [one["severity"] for one in page.items] == [severity]
 
         await cli.replay(SAMPLE, "--limit", "660")
-        await until(lambda: told("critical", 660), 30)
+        await until(lambda: told("critical", 660))
         during = await shown()
         again = await cli.replay(SAMPLE)
-        await until(lambda: told("recovered", 855), 30)
+        await until(lambda: told("recovered", 855))
         after = await shown()
     assert pages.missing(*middle.shown, during) is None
     assert pages.missing(*end.shown, after) is None

@@ -73,7 +73,7 @@ class Process:
         """Exit code; with a signal, or when it is done."""
         if signum is not None:
             self.popen.send_signal(signum)
-        return self.popen.wait(30)
+        return self.popen.wait(50)
 
     def report(self) -> Any:
         """What it printed, which must be one JSON document on one line."""
@@ -127,7 +127,7 @@ def freeze(process: Process, client: redis.Redis) -> None:
     assert over_bound(client) > 0
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -194,7 +194,8 @@ def test_a_run_does_its_work_once_and_reports_it_as_one_document(
     assert process.end() == 0, process.err
     report = process.report()
     assert (report["outcome"], report["success"], report["error"], report["dry_run"]) == ("done", True, None, False)
-    assert report["started_at"] <= report["completed_at"] <= datetime.now(UTC).isoformat()
+    started_at, completed_at = (datetime.fromisoformat(report[name]) for name in ("started_at", "completed_at"))
+    assert started_at <= completed_at <= datetime.now(UTC)
     assert all(step["success"] for step in report["steps"])
     assert [step["name"] for step in report["steps"]][-1] == "redis", "nothing goes before it is in the archive"
     assert report["redis"]["actions"]["trimmed_items"] == 3
@@ -340,7 +341,7 @@ def test_a_terminal_gets_bars_and_the_report_stays_clean(
     env = {"PATH": os.environ["PATH"], "REDIS_URL": redis_url, "MONGODB_URI": mongo_uri, "TERM": "xterm"}
     command = [sys.executable, "-m", "src.worker.janitor", "--json"]
     with (tmp_path / "out").open("w") as out:
-        done = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=other, timeout=30)
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=other, timeout=50)
     os.close(other)
     shown = b""
     while True:
@@ -554,7 +555,7 @@ async def test_the_service_shows_the_last_run_in_metrics_and_over_rest(
             assert "worker_janitor" not in (await http.get("/metrics")).text
             process = start("--json")
             assert await asyncio.to_thread(process.end) == 0
-            client.set(LOCK, '5|{"pid": 1}', px=1_000)
+            client.set(LOCK, '5|{"pid": 1}', px=60_000)
             answer = (await http.get("/v1/janitor")).json()
             report = process.report()
             assert answer["last"] == report | {"last_success": report["completed_at"]}
@@ -563,10 +564,10 @@ async def test_the_service_shows_the_last_run_in_metrics_and_over_rest(
             text = (await http.get("/metrics")).text
     shown = {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if line.startswith("worker_janitor")}
     assert shown["worker_janitor_last_run_success"] == 1
-    assert shown["worker_janitor_last_run_timestamp_seconds"] == pytest.approx(time.time(), abs=30)
+    assert shown["worker_janitor_last_run_timestamp_seconds"] == pytest.approx(time.time(), abs=60)
     assert shown["worker_janitor_last_success_timestamp_seconds"] == shown["worker_janitor_last_run_timestamp_seconds"]
     assert shown["worker_janitor_last_run_redis_bytes_freed"] == report["redis"]["bytes_freed"]
-    assert 0 <= shown["worker_janitor_last_run_duration_seconds"] < 30
+    assert 0 <= shown["worker_janitor_last_run_duration_seconds"] < 60
 
 
 def test_figures_say_nothing_that_the_report_does_not_say() -> None:

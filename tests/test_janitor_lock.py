@@ -49,8 +49,8 @@ class Place:
         self.client = RedisClient(redis_url, max_connections=8)
         self.storage = Storage(mongo_uri)
 
-    def lock(self, ttl_sec: float = 30.0) -> JanitorLock:
-        return JanitorLock(self.client, self.storage, clock=lambda: datetime.now(UTC), ttl_sec=ttl_sec)
+    def lock(self, ttl_sec: float = 30.0, **more: Any) -> JanitorLock:
+        return JanitorLock(self.client, self.storage, clock=lambda: datetime.now(UTC), ttl_sec=ttl_sec, **more)
 
     async def put(self, holder: Holder, ttl_ms: int, token: int = 1) -> bytes:
         """A lock as a janitor elsewhere has taken it."""
@@ -91,9 +91,21 @@ async def test_one_has_the_lock_the_other_is_told_who_and_it_is_free_again_after
 
 
 async def test_the_lock_is_renewed_as_long_as_it_is_held(place: Place) -> None:
-    lock = place.lock(ttl_sec=0.6)
+    found: list[tuple[float, int]] = []
+
+    async def passes(seconds: float) -> None:
+        """Takes no time, and leaves little of the lock's life."""
+        found.append((seconds, await place.client.call("PTTL", LOCK)))
+        await place.client.call("PEXPIRE", LOCK, 5_000)
+
+    lock = place.lock(sleep=passes)
     await lock.acquire()
-    await asyncio.sleep(1.5)
+
+    async def renewed() -> bool:
+        return len(found) > 3
+
+    await until(renewed)
+    assert all(seconds <= 10 and left > 5_000 for seconds, left in found), "30 s each time, long before its end"
     await lock.hold()
     await lock.release()
 
@@ -120,7 +132,7 @@ async def test_a_killed_janitor_of_this_machine_is_replaced_at_once(place: Place
     lock = place.lock()
     began = asyncio.get_running_loop().time()
     assert await lock.acquire() is None
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 15, "its lock lives for 30 s"
     assert lock.token == 2
     await lock.release()
 
@@ -134,11 +146,12 @@ async def test_a_killed_janitor_of_another_machine_is_waited_for_until_its_lock_
 
 
 async def test_a_janitor_elsewhere_that_renews_its_lock_is_at_work(place: Place) -> None:
-    value = await place.put(elsewhere(), 2_000)
-    asking = asyncio.create_task(place.lock().acquire())
-    await asyncio.sleep(0.5)
-    await place.client.call("SET", LOCK, value, "PX", 30_000)
-    busy = await asking
+    value = await place.put(elsewhere(), 20_000)
+
+    async def renewing(_: float) -> None:
+        await place.client.call("SET", LOCK, value, "PX", 30_000)
+
+    busy = await place.lock(sleep=renewing).acquire()
     assert isinstance(busy, Busy)
     assert "process 77 on another" in busy.holder
 
@@ -252,7 +265,7 @@ async def test_a_lock_taken_by_force_is_noticed_by_the_renewal(place: Place) -> 
     async def lost() -> bool:
         return lock._lost
 
-    await until(lost, 3)
+    await until(lost)
     await lock.release()
     assert await place.client.call("GET", LOCK) == value, "somebody else's lock was removed"
 

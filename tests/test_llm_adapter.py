@@ -75,33 +75,31 @@ async def warm(llm: LLMAdapter) -> None:
         await llm._pool.line(target)
 
 
-async def ask(llm: LLMAdapter, seconds: float = 10.0) -> str:
+async def ask(llm: LLMAdapter, seconds: float = 30.0) -> str:
     return (await llm.ask(QUESTION, purpose=PURPOSE, deadline=time.monotonic() + seconds, check=text_of)).answer
 
 
 async def test_fifty_asks_while_the_first_provider_refuses_all_cost_at_most_sixty_requests(
     odd: OddServer, scripted: ScriptedServer
 ) -> None:
-    scripted.answer = lambda asked: Fault(429, 2)
+    scripted.answer = lambda asked: Fault(429, 40)
     healthy = odd.at("ok")
     llm = adapter(**two(scripted.url, healthy.url))
     await warm(llm)
     began = time.monotonic()
-    answers = await asyncio.gather(*(ask(llm) for _ in range(50)))
-    seconds = time.monotonic() - began
+    answers = await asyncio.gather(*(ask(llm, seconds=120.0) for _ in range(50)))
     assert answers == ["It rains."] * 50
+    assert time.monotonic() - began < 30, "the first provider's rest was waited for"
     assert len(scripted.asked) + len(healthy.received) <= 60
-    assert seconds < 1
     await llm.close()
 
 
-async def test_a_hung_first_provider_leaves_a_three_second_budget_for_the_second(odd: OddServer) -> None:
+async def test_a_hung_first_provider_leaves_half_of_the_time_for_the_second(odd: OddServer) -> None:
     hung, healthy = odd.at("drip"), odd.at("ok")
     llm = adapter(**two(hung.url, healthy.url))
     await warm(llm)
-    began = time.monotonic()
-    assert await ask(llm, seconds=3.0) == "It rains."
-    assert time.monotonic() - began < 2.5
+    # The first would hang for as long as it is let. Three seconds are left: a machine may stall for two of them.
+    assert await ask(llm, seconds=6.0) == "It rains."
     assert (len(hung.received), len(healthy.received)) == (1, 1)
     await llm.close()
 
@@ -173,8 +171,9 @@ async def test_equal_questions_at_the_same_time_make_one_call(scripted: Scripted
 
 
 async def test_an_answer_is_kept_across_workers_and_costs_nothing_again(
-    scripted: ScriptedServer, redis_url: str
+    scripted: ScriptedServer, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("src.worker.llm.cache.PATIENCE_SEC", 30.0)  # a machine that stalls is no Redis that hangs
     scripted.answer = lambda asked: orjson.dumps(GOOD).decode()
     redis = RedisClient(redis_url)
     text = OneMention("acme", f"How much is it? {time.monotonic_ns()}")

@@ -198,13 +198,15 @@ class _Away:
 
     def __init__(self, client: RedisClient) -> None:
         self.client, self.away, self.hang = client, False, False
+        self.hangs = asyncio.Event()
 
     async def call(self, *words: str | bytes | int) -> object:
         if self.away:
             raise QueueUnavailable("gone")
         reply = await self.client.call(*words)
         if self.hang:
-            await asyncio.sleep(60)
+            self.hangs.set()
+            await asyncio.Event().wait()
         return reply
 
 
@@ -230,7 +232,7 @@ async def test_a_settlement_that_is_cancelled_on_its_way_is_made_once(redis: Red
     hold = await budget.reserve(D("0.2"))
     door.hang = True
     settling = asyncio.create_task(budget.settle(hold, D("0.1")))
-    await asyncio.sleep(0.05)
+    await door.hangs.wait()
     settling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await settling

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,12 +19,20 @@ from src.worker.llm.rate import LocalMeter, Meter, RateLimit, Turn, Unlimited
 from src.worker.llm.seams import Answered, Line, Mending, Question, Unfit
 from src.worker.llm_executor import Executor
 from tests.helpers import Attempts
+from tests.virtual_time import VIRTUAL, Backend, clock
 
 pytestmark = pytest.mark.anyio
 
 FIRST, SECOND, THIRD = Target("openai", "a"), Target("groq", "b"), Target("xai", "c")
 REQUEST = Request((Message(Role.USER, "How are you?"),), max_tokens=100, temperature=0.0)
 PURPOSE = Purpose("test")
+
+
+@pytest.fixture
+def anyio_backend() -> Backend:
+    """Waits are measured by a clock that leaps: what they last is exact, whatever the machine does meanwhile."""
+    return VIRTUAL
+
 
 Script = Callable[[Request, int], Any]
 """Given the request and how many came before: text, a Reply, an error to raise, or seconds to hang."""
@@ -133,7 +140,7 @@ class Bench:
     purse: Purse
 
     async def ask(self, *targets: Target, seconds: float = 5.0, check: Any = None, request: Request = REQUEST) -> Any:
-        question = Question(request, targets, PURPOSE, time.monotonic() + seconds, check or text_of)
+        question = Question(request, targets, PURPOSE, clock() + seconds, check or text_of)
         return await self.executor.ask(question)
 
 
@@ -157,7 +164,7 @@ def bench(
         money=tariff or Tariff(),
         tokens=Words(),
         recorder=log,
-        clock=time.monotonic,
+        clock=clock,
         now=lambda: datetime.now(UTC),
         rng=Random(1),
         backoff=options.pop("backoff", Backoff(base_sec=0.01, cap_sec=0.05)),
@@ -193,10 +200,10 @@ async def test_the_first_target_answers_and_no_other_is_asked() -> None:
 )
 async def test_another_target_answers_at_once_whatever_failed(kind: Kind) -> None:
     b = bench({FIRST: always(fails(kind)), SECOND: always("fine")})
-    began = time.monotonic()
+    began = clock()
     answered = await b.ask(FIRST, SECOND)
     assert answered.answer == "fine"
-    assert time.monotonic() - began < 0.5
+    assert clock() - began < 0.5
     assert (b.lines.count(FIRST), b.lines.count(SECOND)) == (1, 1)
     assert [one.outcome for one in answered.attempts] == [kind.value, "ok"]
 
@@ -231,46 +238,46 @@ async def test_the_final_error_holds_every_attempt_of_every_target() -> None:
 
 async def test_retry_after_is_a_floor_of_the_wait() -> None:
     b = bench({FIRST: then(fails(Kind.RATE_LIMITED, retry_after_sec=0.3), "fine")})
-    began = time.monotonic()
+    began = clock()
     assert (await b.ask(FIRST)).answer == "fine"
-    assert 0.3 <= time.monotonic() - began < 0.6
+    assert 0.3 <= clock() - began < 0.6
 
 
 async def test_a_long_retry_after_rests_the_target_for_everybody() -> None:
     b = bench({FIRST: always(fails(Kind.RATE_LIMITED, retry_after_sec=3600.0)), SECOND: always("fine")})
-    began = time.monotonic()
+    began = clock()
     answers = [(await b.ask(FIRST, SECOND)).answer for _ in range(20)]
     assert answers == ["fine"] * 20
-    assert time.monotonic() - began < 1
+    assert clock() - began < 1
     assert b.lines.count(FIRST) == 1
 
 
 async def test_a_retry_after_beyond_the_deadline_is_reported_not_waited_for() -> None:
     b = bench({FIRST: always(fails(Kind.RATE_LIMITED, retry_after_sec=60.0))})
-    began = time.monotonic()
+    began = clock()
     for requests in (1, 1):  # the second question knows already
         with pytest.raises(LLMError) as caught:
             await b.ask(FIRST, seconds=1.0)
         assert b.lines.count(FIRST) == requests
         assert caught.value.retryable
         assert caught.value.not_before_sec == pytest.approx(60, abs=2)
-    assert time.monotonic() - began < 0.5
+    assert clock() - began < 0.5
 
 
 async def test_a_storm_of_rate_limits_costs_few_requests() -> None:
     b = bench({FIRST: always(fails(Kind.RATE_LIMITED, retry_after_sec=2.0)), SECOND: always("fine")})
-    began = time.monotonic()
+    began = clock()
     answers = await asyncio.gather(*(b.ask(FIRST, SECOND) for _ in range(50)))
     assert [one.answer for one in answers] == ["fine"] * 50
     assert b.lines.count(FIRST) + b.lines.count(SECOND) <= 60
-    assert time.monotonic() - began < 1
+    assert clock() - began < 1
 
 
 async def test_a_target_that_hangs_leaves_time_for_the_next() -> None:
     b = bench({FIRST: always(60.0), SECOND: always("fine")})
-    began = time.monotonic()
+    began = clock()
     assert (await b.ask(FIRST, SECOND, seconds=1.0)).answer == "fine"
-    assert time.monotonic() - began < 0.8
+    assert clock() - began < 0.8
 
 
 async def test_waiting_for_a_place_at_a_hanging_target_leaves_time_for_the_next_too() -> None:
@@ -282,11 +289,11 @@ async def test_waiting_for_a_place_at_a_hanging_target_leaves_time_for_the_next_
 
 async def test_nothing_goes_beyond_the_deadline() -> None:
     b = bench({FIRST: always(60.0)})
-    began = time.monotonic()
+    began = clock()
     with pytest.raises(LLMError) as caught:
         await b.ask(FIRST, seconds=0.4)
     assert caught.value.kind is Kind.TIMEOUT
-    assert time.monotonic() - began < 0.7
+    assert clock() - began < 0.7
 
 
 async def test_a_breaker_opens_and_one_trial_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +435,7 @@ async def test_a_cancelled_question_frees_its_place_and_settles_its_money() -> N
 
 
 async def test_our_own_rate_limit_waits_its_turn_inside_the_deadline_and_goes_on_beyond_it() -> None:
-    meter = LocalMeter(RateLimit(requests=60), time.monotonic)
+    meter = LocalMeter(RateLimit(requests=60), clock)
     b = bench(
         {FIRST: always("one"), SECOND: always("two")},
         meters=lambda provider: meter if provider == "openai" else Unlimited(),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.worker.llm import cache, rate
 from src.worker.llm.cache import ResponseCache, SingleFlight, cache_key
 from src.worker.llm.concurrency import AdaptiveLimit
 from src.worker.llm.errors import Kind
@@ -27,7 +28,10 @@ REQUEST = Request((Message(Role.USER, "How are you?"),), max_tokens=100, tempera
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[RedisClient]:
+async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RedisClient]:
+    # A machine that stalls for a second or two is no Redis that hangs.
+    monkeypatch.setattr(rate, "PATIENCE_SEC", 30.0)
+    monkeypatch.setattr(cache, "PATIENCE_SEC", 30.0)
     client = RedisClient(redis_url)
     yield client
     await client.close()
@@ -83,53 +87,51 @@ async def test_a_call_that_would_wait_too_long_takes_nothing_from_the_others() -
 
 async def test_replicas_share_one_meter_and_never_take_more_than_it_has(redis: RedisClient) -> None:
     provider = f"p{time.monotonic_ns()}"
-    limit = RateLimit(requests=60)
+    limit = RateLimit(requests=12)  # two at once, then one every five seconds: more than a machine stalls
     replicas = [SharedMeter(redis, provider, limit, time.monotonic) for _ in range(3)]
-    turns = await asyncio.gather(*(replicas[n % 3].take(1, longest_sec=60.0) for n in range(30)))
+    turns = await asyncio.gather(*(replicas[n % 3].take(1, longest_sec=600.0) for n in range(30)))
     waits = sorted(turn.wait_sec for turn in turns)
     assert all(turn.granted for turn in turns)
     assert sum(wait == 0 for wait in waits) == limit.request_burst
-    later = waits[limit.request_burst :]
-    assert [round(b - a, 1) for a, b in pairwise(later)] == [pytest.approx(limit.request_us / 1e6, abs=0.11)] * (
-        len(later) - 1
-    )
+    later, apart = waits[limit.request_burst :], limit.request_us / 1e6
+    assert [b - a for a, b in pairwise(later)] == [pytest.approx(apart, abs=apart / 2)] * (len(later) - 1)
 
 
 async def test_shared_and_local_meters_agree(redis: RedisClient) -> None:
-    limit = RateLimit(requests=120, tokens=12_000)
+    limit = RateLimit(requests=120, tokens=1_200)  # a hundred tokens are six seconds
     shared = SharedMeter(redis, f"q{time.monotonic_ns()}", limit, time.monotonic)
     local = LocalMeter(limit, time.monotonic)
     for tokens in (100, 900, 50, 4000, 10, 700):
         one, other = await shared.take(tokens, longest_sec=600), await local.take(tokens, longest_sec=600)
-        assert one.wait_sec == pytest.approx(other.wait_sec, abs=0.1)
+        assert one.wait_sec == pytest.approx(other.wait_sec, abs=3)  # the machine may stall between the two
 
 
 async def test_tokens_that_were_not_used_are_given_back(redis: RedisClient) -> None:
     limit = RateLimit(tokens=6_000)
     meter = SharedMeter(redis, f"r{time.monotonic_ns()}", limit, time.monotonic)
     await meter.take(1_000, longest_sec=0)
-    assert not (await meter.take(500, longest_sec=0)).granted
+    assert not (await meter.take(900, longest_sec=0)).granted  # nor in the next ten seconds
     await meter.settle(1_000, 20)
-    assert (await meter.take(500, longest_sec=0)).granted
+    assert (await meter.take(900, longest_sec=0)).granted
 
 
 async def test_without_redis_a_process_keeps_the_limit_alone(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = RedisClient("redis://127.0.0.1:1/0")
-    meter = SharedMeter(nowhere, "openai", RateLimit(requests=6), time.monotonic)
+    meter = SharedMeter(nowhere, "openai", RateLimit(requests=6), Hand())
     turns = [await meter.take(1, longest_sec=0.0) for _ in range(3)]
     assert [turn.granted for turn in turns] == [True, False, False]
     await nowhere.close()
 
 
 async def test_a_cancelled_waiter_never_takes_a_place_with_it() -> None:
-    limit = AdaptiveLimit(1, time.monotonic)
+    limit = AdaptiveLimit(1, Hand())
     await limit.enter()
     waiters = [asyncio.create_task(limit.enter()) for _ in range(3)]
     await asyncio.sleep(0)
     waiters[0].cancel()
     limit.leave()  # the place goes to the first that still waits, also if it is cancelled in that moment
     waiters[1].cancel()
-    await asyncio.wait(waiters, timeout=1)
+    await asyncio.wait(waiters, timeout=30)
     assert [one.cancelled() for one in waiters] == [True, True, False]
     assert limit.inside == 1
 
@@ -172,29 +174,34 @@ async def test_equal_questions_at_the_same_time_make_one_call() -> None:
 
 
 async def test_who_gives_up_waiting_does_not_spoil_it_for_the_others() -> None:
-    cancelled = False
+    begun, answer, cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def call() -> str:
-        nonlocal cancelled
+        begun.set()
         try:
-            await asyncio.sleep(0.1)
+            await answer.wait()
         except asyncio.CancelledError:
-            cancelled = True
+            cancelled.set()
             raise
         return "fine"
 
     flight = SingleFlight[str]()
     first, second = (asyncio.create_task(flight.do("k", call)) for _ in range(2))
-    await asyncio.sleep(0.02)
+    await begun.wait()
     first.cancel()
+    await asyncio.wait({first})
+    assert first.cancelled()
+    answer.set()
     assert (await second)[0] == "fine"
-    assert not cancelled
+    assert not cancelled.is_set()
+    begun.clear()
+    answer.clear()
     alone = asyncio.create_task(flight.do("k", call))
-    await asyncio.sleep(0.02)
+    await begun.wait()
     alone.cancel()
     await asyncio.wait({alone})
-    await asyncio.sleep(0.01)
-    assert cancelled
+    async with asyncio.timeout(30):
+        await cancelled.wait()
 
 
 async def test_a_failure_reaches_everybody_who_waits_and_is_not_kept() -> None:
@@ -226,23 +233,23 @@ def test_the_key_of_an_answer_changes_with_all_that_decides_it() -> None:
 
 
 async def test_an_answer_is_kept_for_its_time_and_a_damaged_one_is_none(redis: RedisClient) -> None:
-    cache = ResponseCache(redis, ttl_sec=60)
+    kept_answers = ResponseCache(redis, ttl_sec=60)
     key = f"k{time.monotonic_ns()}"
     reply = Reply(TARGET, "süß 🙂", Stop.COMPLETE, Usage(3, 4), "a-1", 1.5)
-    assert await cache.get(key) is None
-    await cache.put(key, reply)
-    kept = await cache.get(key)
+    assert await kept_answers.get(key) is None
+    await kept_answers.put(key, reply)
+    kept = await kept_answers.get(key)
     assert kept is not None
     assert (kept.text, kept.usage, kept.served_model, kept.target) == ("süß 🙂", Usage(3, 4), "a-1", TARGET)
     assert 0 < await redis.call("TTL", f"worker:llm:cache:{key}") <= 60
     for damaged in (b"{", b"[]", b'{"provider": 1}', b"\x80\x04K\x01."):
         await redis.call("SET", f"worker:llm:cache:{key}", damaged)
-        assert await cache.get(key) is None
+        assert await kept_answers.get(key) is None
 
 
 async def test_a_cache_that_is_away_knows_nothing(redis: RedisClient) -> None:
     nowhere = RedisClient("redis://127.0.0.1:1/0")
-    cache = ResponseCache(nowhere, ttl_sec=60)
-    await cache.put("k", Reply(TARGET, "x", Stop.COMPLETE, None, None, 0.0))
-    assert await cache.get("k") is None
+    kept_answers = ResponseCache(nowhere, ttl_sec=60)
+    await kept_answers.put("k", Reply(TARGET, "x", Stop.COMPLETE, None, None, 0.0))
+    assert await kept_answers.get("k") is None
     await nowhere.close()

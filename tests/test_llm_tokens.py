@@ -61,9 +61,9 @@ def user(text: str) -> tuple[Message, ...]:
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, "the table was not read within ten seconds"
+        assert time.monotonic() < deadline, "the table was not read within thirty seconds"
         time.sleep(0.005)
 
 
@@ -180,7 +180,7 @@ def test_a_table_is_read_in_a_thread_while_the_estimator_counts(tmp_path: Path) 
     def load(name: str, path: Path) -> Words:
         assert (name, path.read_bytes()) == ("o200k_base", b"table")
         reader.append(threading.current_thread())
-        assert released.wait(10)
+        assert released.wait(30)
         return Words()
 
     counter = TokenCounter(environ={"TIKTOKEN_CACHE_DIR": str(tmp_path)}, load=load)
@@ -226,7 +226,7 @@ def test_a_table_that_cannot_be_read_leaves_the_estimator(
 
     counter = TokenCounter(environ={"TIKTOKEN_CACHE_DIR": str(tmp_path)}, load=load)
     assert counter.count(ENGLISH, "gpt-4") == round(estimate(ENGLISH))
-    assert done.wait(10)
+    assert done.wait(30)
     until(lambda: "token counts stay estimates" in caplog.text)
     assert not counter.exact("gpt-4")
     assert counter.count(ENGLISH, "gpt-4") == round(estimate(ENGLISH))
@@ -236,9 +236,9 @@ def test_a_table_that_cannot_be_read_leaves_the_estimator(
 def test_estimating_is_linear(unit: str) -> None:
     def seconds(size: int) -> float:
         text = (unit * size)[:size]
-        began = time.perf_counter()
+        began = time.process_time()
         estimate(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert min(seconds(80_000) for _ in range(3)) < 8 * min(seconds(20_000) for _ in range(3)) + 0.05
 

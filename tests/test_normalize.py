@@ -68,9 +68,12 @@ def test_the_canonical_form_takes_linear_time() -> None:
     import time
 
     def seconds(text: str) -> float:
-        began = time.process_time()
-        canonical(unescaped(text))
-        return time.process_time() - began
+        best = float("inf")
+        for _ in range(3):
+            began = time.process_time()
+            canonical(unescaped(text))
+            best = min(best, time.process_time() - began)
+        return best
 
     for unit in ("<a ", "<b a=", "&", "http://", "RT @a", "'a", ":-", "@#", "\u0301"):
         small, large = seconds(unit * 5_000), seconds(unit * 40_000)

@@ -18,6 +18,7 @@ from src.worker.queue_entries import DeadLetter, Finished
 from src.worker.queue_outputs import QueueOutputs
 from src.worker.redis_client import RedisClient
 from src.worker.tasks import parse_task
+from tests.helpers import until
 
 pytestmark = pytest.mark.anyio
 NORMAL = keys.STREAMS[TaskPriority.NORMAL]
@@ -157,10 +158,10 @@ async def test_a_task_whose_output_is_refused_has_failed_says_its_record_and_its
     await client.call("SET", "worker:dedup:k", "t:1")
     async with redis.asyncio.Redis.from_url(redis_url) as plain, plain.pubsub() as listening:
         await listening.subscribe(keys.EVENTS)
-        await listening.get_message(timeout=5)
+        await listening.get_message(timeout=30)
         (why,) = await worker.queue.finish([Finished(delivery, (*said, ("RPUSH", "out", "x"), refused), task.id)])
         assert "WRONGTYPE" in why
-        events = [await listening.get_message(ignore_subscribe_messages=True, timeout=wait) for wait in (5, 0.1)]
+        events = [await listening.get_message(ignore_subscribe_messages=True, timeout=wait) for wait in (30, 0.1)]
     reason = {"code": "OUTPUT_FAILED", "message": why, "retryable": False}
     record = orjson.loads(await client.call("GET", keys.result("t:1")))
     assert record.pop("queuedAt") is not None
@@ -287,12 +288,15 @@ async def test_a_delayed_task_comes_back_when_its_time_has_come(
 ) -> None:
     worker = make()
     await worker.queue.ensure_groups()
-    await worker.queue.enqueue({"type": "noop"}, task_id="t1", run_at=now() + timedelta(seconds=0.4))
+    due = now() + timedelta(seconds=0.4)
+    await worker.queue.enqueue({"type": "noop", "n": 2}, task_id="t2", run_at=due + timedelta(hours=1))
     assert await worker.queue.promote() == 0
     assert await worker.queue.claim(1) == []
-    await asyncio.sleep(0.45)
-    assert await worker.queue.promote() == 1
-    assert len(await worker.queue.claim(1)) == 1
+    await worker.queue.enqueue({"type": "noop", "n": 1}, task_id="t1", run_at=due)
+    assert await until(worker.queue.promote) == 1
+    assert now() >= due - timedelta(milliseconds=2), "its time is kept in whole milliseconds"
+    (claimed,) = await worker.queue.claim(5)
+    assert orjson.loads(claimed.raw or b"")["n"] == 1
 
 
 async def test_a_foreign_member_of_the_delayed_set_is_dead_lettered_and_harms_nothing(
@@ -371,10 +375,11 @@ async def test_an_emptied_redis_is_worked_with_again(client: RedisClient, make: 
 async def test_waiting_returns_as_soon_as_something_arrives(client: RedisClient, make: Callable[..., Worker]) -> None:
     worker = make()
     await worker.queue.ensure_groups()
-    waiting = asyncio.create_task(worker.queue.wait(4, 5))
-    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(worker.queue.wait(4, 40))
+    await asyncio.sleep(0.05)  # where that is too short, it has nothing to wait for: no failure, either
     await _push(client, stream=keys.STREAMS[TaskPriority.LOW])
-    assert len(await asyncio.wait_for(waiting, 1)) == 1
+    async with asyncio.timeout(20):
+        assert len(await waiting) == 1
 
 
 async def test_dead_letters_keep_the_original_byte_for_byte_and_are_bounded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from src.worker.redis_client import RedisClient
 from src.worker.redis_families import Authority, Classifier, Keep, families, fixed_start
 from src.worker.services import janitor_report
 from src.worker.services.redis_memory import RedisMemory
-from src.worker.services.redis_survey import ORPHAN_SEC
+from src.worker.services.redis_survey import ORPHAN_SEC, Pace
 from tests.helpers import finished, push, running
 from tests.janitor_helpers import DAY, TABLE, AgedClient, OpenFence, Seen, a_run, entry, everything, tidy
 
@@ -358,6 +358,14 @@ async def test_looking_does_not_count_as_use(redis_url: str, client: redis.Redis
 # -- relief ----------------------------------------------------------------------------------------------------------
 
 
+def fill(client: redis.Redis, key: str, entries: Iterable[str]) -> None:
+    """One by one: a long command would leave a long buffer at the connection, which shrinks when Redis likes."""
+    with client.pipeline(transaction=False) as pipe:
+        for one in entries:
+            pipe.lpush(key, one)
+        pipe.execute()
+
+
 def used(client: redis.Redis) -> int:
     """Some of it are buffers of connections, which shrink by themselves: limits are set well below it."""
     return int(client.info("memory")["used_memory"])
@@ -368,7 +376,7 @@ async def test_caches_go_first_the_oldest_of_them_and_no_more_than_is_needed(
 ) -> None:
     for number in range(150):
         client.set(f"worker:llm:cache:{number:03}", "x" * 10_000, ex=(1 + number) * 3_600 + 1_800)
-    client.lpush(bucket(100), *(entry(number, 1_000) for number in range(500)))
+    fill(client, bucket(100), (entry(number, 1_000) for number in range(500)))
     report = await tidy(redis_url, limit=used(client) - 300_000)
     relief = report["relief"]
     left = sorted(int(key.rpartition(b":")[2]) for key in client.scan_iter("worker:llm:cache:*"))
@@ -385,8 +393,8 @@ async def test_then_the_oldest_buckets_of_feeds_and_last_the_long_feeds(redis_ur
     client.set("worker:llm:verdict:a", "x" * 1_000, ex=3_600)
     hours = [1, 20, *range(30, 130, 10)]
     for ago in hours:
-        client.lpush(bucket(ago), *(entry(number, 1_000) for number in range(150)))
-    client.lpush("data:brand:acme:optimized_mentions", *(entry(number, 1_000) for number in range(1_000)))
+        fill(client, bucket(ago), (entry(number, 1_000) for number in range(150)))
+    fill(client, "data:brand:acme:optimized_mentions", (entry(number, 1_000) for number in range(1_000)))
     report = await tidy(redis_url, limit=used(client) - 300_000)
     left = [ago for ago in hours if client.exists(bucket(ago))]
     assert left == hours[: len(left)], "a younger one went before an older one"
@@ -489,7 +497,23 @@ async def test_sixty_thousand_keys_take_no_more_memory_than_a_few(redis_url: str
     assert await traced(redis_url) < few + 300_000
 
 
-async def test_half_of_the_time_is_rest(redis_url: str, client: redis.Redis) -> None:
+async def test_half_of_the_time_is_rest() -> None:
+    at = 0.0
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal at
+        slept.append(seconds)
+        at += seconds
+
+    pace = Pace(sleep, lambda: at)
+    for worked in (0.5, 0.0, 2.0):
+        at += worked
+        await pace.rest()
+    assert slept == [0.5, 0.0, 2.0]
+
+
+async def test_a_run_rests_after_every_step(redis_url: str, client: redis.Redis) -> None:
     client.mset({f"worker:result:{number}": 1 for number in range(3_000)})
     slept: list[float] = []
 
@@ -498,7 +522,7 @@ async def test_half_of_the_time_is_rest(redis_url: str, client: redis.Redis) -> 
 
     redis_client = RedisClient(redis_url, max_connections=2)
     step = RedisMemory(redis_client, TABLE, brands_key="brands:set", limit_bytes=None, sleep=sleep)
-    report = await step.run(a_run())
+    await step.run(a_run())
     await redis_client.close()
     assert len(slept) >= 12
-    assert sum(slept) == pytest.approx(report["seconds"], rel=0.5)
+    assert min(slept) > 0

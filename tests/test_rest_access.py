@@ -297,7 +297,7 @@ async def test_changes_are_noticed_without_being_asked(key_file: Path, monkeypat
     keys = KeyRing(file=key_file)
     following = asyncio.create_task(keys.follow(lambda *_: None))
     _write(key_file, key_of("later", Role.READ, "later"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(keys.current.keys) != 1:
             await asyncio.sleep(0.02)
     following.cancel()

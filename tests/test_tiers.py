@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -89,7 +90,7 @@ async def test_the_warm_up_asks_about_half_and_the_verdicts_say_who_decided(
 
         async def recorded() -> Any:
             now = runtime.students._clock()
-            rows = await costs(runtime.storage, since=now.replace(year=now.year - 1), until=now, by=By.BRAND)
+            rows = await costs(runtime.storage, since=now - timedelta(days=365), until=now, by=By.BRAND)
             return next((row for row in rows if row.key == "tiers-a"), None)
 
         row = await until(recorded)
@@ -143,8 +144,9 @@ async def test_a_share_of_zero_asks_nobody(redis_url: str, mongo_uri: str, scrip
 
 
 async def test_a_second_execution_of_a_chunk_costs_nothing_again(
-    redis_url: str, mongo_uri: str, scripted: ScriptedServer
+    redis_url: str, mongo_uri: str, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("src.worker.llm.cache.PATIENCE_SEC", 30.0)  # a machine that stalls is no Redis that hangs
     async with running(redis_url, mongo_uri, **asking(scripted)) as runtime:
         await finished(runtime, await push(runtime.redis, chunk("tiers-f", 30)), 30)
         asked = len(scripted.asked)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +53,11 @@ SECRET = "qwertzuiop the app keeps crashing"
 class Collector:
     """Takes OTLP over HTTP as a real one does, and remembers."""
 
-    def __init__(self, *, hang_sec: float = 0.0, status: int = 200) -> None:
+    def __init__(self, *, hangs: bool = False, status: int = 200) -> None:
+        self.released = threading.Event()
+        """Until then, one that hangs does."""
+        if not hangs:
+            self.released.set()
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         outer = self
@@ -61,7 +65,7 @@ class Collector:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                time.sleep(hang_sec)
+                outer.released.wait(60)
                 outer.headers.append({name.lower(): value for name, value in self.headers.items()} | {"": self.path})
                 outer.bodies.append(body)
                 self.send_response(status)
@@ -102,6 +106,7 @@ def collecting(**options: Any) -> Iterator[Collector]:
     try:
         yield collector
     finally:
+        collector.released.set()
         collector.server.shutdown()
         thread.join()
         collector.server.server_close()
@@ -133,10 +138,18 @@ def events(redis_url: str) -> Iterator[list[dict[str, Any]]]:
     heard: list[dict[str, Any]] = []
     with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(keys.EVENTS)
-        channel.get_message(timeout=1.0)
+        deadline = time.monotonic() + 30
+        while not dict(client.pubsub_numsub(keys.EVENTS))[keys.EVENTS.encode()]:
+            assert time.monotonic() < deadline
         yield heard
-        while message := channel.get_message(timeout=0.5):
-            heard.append(orjson.loads(message["data"]))
+        client.publish(keys.EVENTS, end := b"the end of this test")
+        while True:
+            message = channel.get_message(timeout=30)
+            if message is not None and message["data"] == end:
+                break
+            assert time.monotonic() < deadline + 20
+            if message is not None:
+                heard.append(orjson.loads(message["data"]))
 
 
 def chunk(**more: Any) -> dict[str, Any]:
@@ -230,14 +243,27 @@ def test_an_endpoint_without_the_packages_is_one_clear_line() -> None:
 
 
 def test_a_span_that_nobody_records_costs_next_to_nothing() -> None:
-    def once() -> float:
-        began = time.perf_counter()
-        for _ in range(2_000):
-            with span("stage") as here:
-                here.set("worker.mentions", 1)
-        return (time.perf_counter() - began) / 2_000
+    class Block:
+        """The least that a `with` and a call in it can be."""
 
-    assert min(once() for _ in range(20)) < 3e-6, "0.3 µs on an idle machine; a task takes 20 µs at least"
+        def __enter__(self) -> Block:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def set(self, name: str, value: int) -> None:
+            return None
+
+    def once(begin: Callable[[str], Any]) -> float:
+        began = time.thread_time()
+        for _ in range(2_000):
+            with begin("stage") as here:
+                here.set("worker.mentions", 1)
+        return time.thread_time() - began
+
+    least = min(once(lambda _: Block()) for _ in range(20))
+    assert min(once(span) for _ in range(20)) < 10 * least, "one that is recorded costs a hundred times as much"
 
 
 async def test_without_tracing_a_producers_trace_passes_through(redis_url: str, mongo_uri: str) -> None:
@@ -271,8 +297,6 @@ async def test_one_trace_leads_from_the_producer_through_all_stages_to_the_store
             await push(client, chunk(id="t-1", traceparent=GOOD, tracestate="a=1"))
             assert (await finished(runtime, "t-1"))["status"] == "succeeded"
             await client.close()
-            began = time.monotonic()
-        assert time.monotonic() - began < 10
     assert {one[""] for one in collector.headers} == {"/v1/traces"}
     assert {one["authorization"] for one in collector.headers} == {"Bearer abc"}
     (process,) = collector.named("process analyze_mentions")
@@ -446,46 +470,50 @@ def test_a_collector_that_cannot_be_reached_is_said_once_and_costs_no_time(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
     registry = CollectorRegistry()
     tracing = tracing_of(settings(otel_exporter_otlp_endpoint="http://127.0.0.1:1"), registry)
-    slowest = 0.0
+    costs: list[float] = []
     for number in range(60):
         began = time.perf_counter()
         with tracing.begin(f"task {number}"):
             pass
-        slowest = max(slowest, time.perf_counter() - began)
+        costs.append(time.perf_counter() - began)
         time.sleep(0.02)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not registry.get_sample_value("worker_trace_spans_total", {"outcome": "failed"}):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     began = time.monotonic()
     tracing.close()
-    assert time.monotonic() - began < 2.5
-    assert slowest < 0.5, "nothing waits for the collector"
+    assert time.monotonic() - began < 20
+    assert sorted(costs)[30] < 0.1, "nothing waits for the collector, which would be 0.2 s every time"
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in said if "spans cannot be sent" in record.getMessage()] != []
     assert len(said) <= 2, "once, and once more when the last ones could not be sent in time"
 
 
-def test_closing_waits_two_seconds_for_a_collector_that_hangs_and_no_longer() -> None:
-    with collecting(hang_sec=4.0) as collector:
+def test_closing_waits_two_seconds_for_a_collector_that_hangs_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "50")
+    with collecting(hangs=True) as collector:
         tracing = tracing_of(settings(otel_exporter_otlp_endpoint=collector.url), CollectorRegistry())
         with tracing.begin("task"):
             pass
         began = time.monotonic()
         tracing.close()
-        assert 1.5 < time.monotonic() - began < 2.8
+        assert 1.5 < time.monotonic() - began < 20
 
 
 def test_spans_that_nobody_takes_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100")
-    with collecting(hang_sec=0.5) as collector:
-        with tracing_to(collector.url) as tracing:
-            for number in range(1_000):
-                with tracing.begin(f"task {number}"):
-                    pass
+    with collecting(hangs=True) as collector, tracing_to(collector.url) as tracing:
+        for number in range(1_000):
+            with tracing.begin(f"task {number}"):
+                pass
+        collector.released.set()
+        deadline = time.monotonic() + 30
+        while "task 999" not in {one.name for one in collector.spans}:
+            assert time.monotonic() < deadline, "the newest are kept"
+            time.sleep(0.02)
         assert 100 <= len(collector.spans) <= 300
-        assert "task 999" in {one.name for one in collector.spans}, "the newest are kept"
 
 
 # -- logs ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -77,10 +78,17 @@ def test_words_say_where_to_look_and_only_plain_ones_decide(text: str, words: bo
 
 
 def test_hostile_texts_are_read_in_linear_time() -> None:
-    began = datetime.now(UTC)
+    def seconds(text: str) -> float:
+        best = float("inf")
+        for _ in range(3):
+            began = time.process_time()
+            signs(text)
+            best = min(best, time.process_time() - began)
+        return best
+
     for text in ("launching " * 500, "new " * 1_200, "launch a b c d e f " * 250, "rolls " * 800):
-        signs(text)
-    assert datetime.now(UTC) - began < timedelta(seconds=1)
+        # Linear is 4, quadratic 16; what takes next to nothing is fast enough, whatever the ratio says of it.
+        assert seconds(text * 16) < 9 * seconds(text * 4) + 0.02, text[:20]
 
 
 async def test_a_launch_of_the_brand_is_told_in_the_contracts_shape(
@@ -275,16 +283,19 @@ def _chunk(*texts: str) -> dict[str, Any]:
 async def test_mentions_that_tell_of_a_launch_are_asked_about_once_a_day(
     redis_url: str, mongo_uri: str, server: ScriptedServer
 ) -> None:
+    began = datetime.now(UTC).date()
     async with advised(redis_url, mongo_uri, server, says(HIT)) as runtime:
         for number in range(5):
             await result(runtime, _chunk(f"Acme just launched the new Rocket {number} app", f"Acme is nice {number}"))
         body = await until(lambda: value(runtime.redis, MINE))
-        (day,) = await runtime.redis.call("KEYS", "worker:launch:*")
-        ttl = await runtime.redis.call("TTL", day)
+        days = await runtime.redis.call("KEYS", "worker:launch:*")
+        ttls = [await runtime.redis.call("TTL", day) for day in days]
         depth = await runtime.queue.depth()
-    assert body["source_text"] == "Acme just launched the new Rocket 0 app"
-    assert len(server.asked) == 1
-    assert 0 < ttl <= 86_400
+    if began == datetime.now(UTC).date():  # else midnight was in between, and a second one is right
+        assert body["source_text"] == "Acme just launched the new Rocket 0 app"
+        assert (len(days), len(server.asked)) == (1, 1)
+    assert len(server.asked) <= len(days)
+    assert all(0 < ttl <= 86_400 for ttl in ttls)
     assert sum(depth.waiting.values()) == 0
 
 

@@ -279,14 +279,14 @@ async def test_a_model_that_is_too_slow_is_not_waited_for(
         local = LocalAnalysis(runtime.cpu, None, runtime.students)  # type: ignore[arg-type] - its names are not asked for
         suggester = Suggester(Advisor.build(runtime.llm, runtime.settings), local, deadline_sec=0.3)
         object.__setattr__(runtime.api, "suggester", suggester)
-        server.delay_sec = 3.0
+        server.delay_sec = 50.0
         began = time.monotonic()
         try:
             response = await _post(runtime, {"brand": "Acme", "text": "Hello?"})
         finally:
             server.delay_sec = 0.0
         took = time.monotonic() - began
-    assert took < 2.5
+    assert took < 25
     assert (response.status_code, response.json()["degraded"]) == (200, True)
     assert response.json()["reason"].startswith("TIMEOUT: ")
 

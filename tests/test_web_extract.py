@@ -307,7 +307,7 @@ def test_hostile_markup_costs_time_in_proportion_to_its_length(name: str) -> Non
     began = time.process_time()
     with contextlib.suppress(FetchError):  # most of them have no text
         assert _page(_HOSTILE[name]).text
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
 
 
 @given(st.lists(st.sampled_from(["<p>", "</p>", "<ul>", "<li>", "</ul>", "<td>", "<table>", "</table>",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import orjson
@@ -14,7 +13,7 @@ from src.worker.queue_outputs import wall_ms
 from src.worker.runtime import utc_now
 from src.worker.services.web_scan_store import WEB_SCANS
 from tests.helpers import until
-from tests.llm_doubles.scripted import ScriptedServer, scripted_server
+from tests.llm_doubles.scripted import ScriptedServer
 from tests.web_scan_helpers import (
     KEY,
     ONE,
@@ -30,17 +29,11 @@ from tests.web_scan_helpers import (
     published,
     scan,
     scanning,
+    scripted_model,  # noqa: F401 - a fixture: `model`
     web,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        server.answer = insights
-        yield server
 
 
 # -- end to end --------------------------------------------------------------------------------------------------------

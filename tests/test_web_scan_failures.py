@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -22,7 +21,7 @@ from src.worker.services.web_scan_search import search
 from src.worker.services.web_scan_store import WEB_SCANS
 from src.worker.web.seams import Problem
 from tests.helpers import dead_letters, settings, until
-from tests.llm_doubles.scripted import Asked, Fault, ScriptedServer, scripted_server
+from tests.llm_doubles.scripted import Asked, Fault, ScriptedServer
 from tests.web_scan_helpers import (
     ONE,
     OTHER,
@@ -38,17 +37,11 @@ from tests.web_scan_helpers import (
     published,
     scan,
     scanning,
+    scripted_model,  # noqa: F401 - a fixture: `model`
     web,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def model() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        server.answer = insights
-        yield server
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -200,7 +193,7 @@ async def test_cancelling_a_scan_ends_everything_it_has_begun(redis_url: str, mo
 async def test_pages_that_hang_are_given_up_before_the_task_is(redis_url: str, mongo_uri: str) -> None:
     site = web()
     site.hang = {TWO}
-    async with scanning(redis_url, mongo_uri, site, task_timeout_sec=4) as runtime:
+    async with scanning(redis_url, mongo_uri, site, task_timeout_sec=12) as runtime:
         record = await scan(runtime)
     assert (record["status"], record["attempts"]) == ("succeeded", 1)
     assert [(one["url"], one["problem"]) for one in record["result"]["errors"] if one["retryable"]] == [
@@ -242,7 +235,7 @@ async def test_a_feed_without_a_query_is_searched_for_the_brand() -> None:
     titles = {ONE: "Acme wins", TWO: "Others lose"}
     site = Web({"https://all.example/feed": feed(ONE, TWO, titles=titles)})
     cpu = Cpu()
-    found = await search(sources, "Acme", BrandTerms.build("acme"), fetcher=site, cpu=cpu, deadline_sec=1.0)
+    found = await search(sources, "Acme", BrandTerms.build("acme"), fetcher=site, cpu=cpu, deadline_sec=30.0)
     cpu.close()
     assert [[one.url for one in hits] for hits in found.found] == [[ONE]]
     assert [(one.name, one.error.retryable) for one in found.failures] == [("html:s.example", False)]

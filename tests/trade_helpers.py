@@ -51,7 +51,7 @@ async def outcome(runtime: Runtime, document: Mapping[str, Any]) -> dict[str, An
     if named is not None:  # sent before, perhaps: what is waited for is the record of this time
         await runtime.redis.call("DEL", keys.result(named))
     pushed = await push(runtime.redis, dict(document))
-    return await finished(runtime, named or pushed, seconds=20)
+    return await finished(runtime, named or pushed)
 
 
 async def result(runtime: Runtime, document: Mapping[str, Any]) -> dict[str, Any]:

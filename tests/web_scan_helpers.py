@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -24,7 +24,7 @@ from src.worker.services.brands import BrandDirectory
 from src.worker.services.local_analysis import LocalAnalysis
 from src.worker.web.seams import Fetched, FetchError, Problem, WebPage
 from tests.helpers import finished, push, running
-from tests.llm_doubles.scripted import Asked, ScriptedServer
+from tests.llm_doubles.scripted import Asked, ScriptedServer, scripted_server
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -168,6 +168,14 @@ def insights(asked: Asked) -> str:
             "recommended_actions": [],
         }
     )
+
+
+@pytest.fixture(name="model")
+def scripted_model() -> Iterator[ScriptedServer]:
+    """A model that says what a careful one would, until the test gives it other answers."""
+    with scripted_server() as server:
+        server.answer = insights
+        yield server
 
 
 @asynccontextmanager

@@ -228,7 +228,7 @@ async def world(
 async def closed(site: Site) -> None:
     """Wait until the site has no connection left: whoever was let go has been let go of on both sides."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while site.open:
                 await asyncio.sleep(0.01)
     assert site.open == 0, "connections were left open"

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_SEC = 30.0
+_START_SEC = 60.0
 
 
 class Service:
@@ -25,12 +25,12 @@ class Service:
             sock.bind(("127.0.0.1", 0))
             self.port: int = sock.getsockname()[1]
         clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
-        quick = {"HEARTBEAT_INTERVAL_SEC": "0.5", "LOG_FORMAT": "json", "WORKER_ID": "browser-tests"}
+        quick = {"HEARTBEAT_INTERVAL_SEC": "5", "LOG_FORMAT": "json", "WORKER_ID": "browser-tests"}
         self.env = {**clean, **quick, "HTTP_PORT": str(self.port), **env}
         self.url = f"http://127.0.0.1:{self.port}"
         self._said = directory / "service.log"
         key = env.get("WORKER_API_KEY")
-        self.http = httpx.Client(base_url=self.url, timeout=10, headers={"X-API-Key": key} if key else {})
+        self.http = httpx.Client(base_url=self.url, timeout=30, headers={"X-API-Key": key} if key else {})
         self._process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -59,11 +59,15 @@ class Service:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(20)
+            return self._process.wait(40)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
             raise
+
+    def log(self) -> str:
+        """Everything it has said so far."""
+        return self._said.read_text("utf-8")
 
     def restart(self) -> None:
         self._process = self._started()

@@ -165,7 +165,7 @@ def test_a_dead_letter_is_replayed_by_a_click_and_leaves_the_table(open_page: Op
     page.get_by_role("button", name=f"Replay {letter}").wait_for(state="detached")
     page.get_by_text(f"Dead letter {letter} was put back into the queue.").wait_for()
     task = answer.value.headers["location"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while service.get(task)["status"] != "succeeded":
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -242,7 +242,7 @@ def test_an_evaluation_run_is_listed_with_its_report(open_page: Open, service: S
     service.http.post(
         "/v1/tasks", json={"type": "analyze_basic", "id": "a1", "runId": "run-1", "transcripts": transcripts}
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not service.get("/v1/analyses")["items"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -319,12 +319,11 @@ def test_a_key_is_asked_for_and_the_view_comes_back_after_a_restart(
     assert {one for one in faults.seen if "401" not in one} == set()
     page.reload()
     page.locator("#live-sign.live").wait_for()
-    began = time.monotonic()
     assert guarded.end() == 0
-    assert time.monotonic() - began < 8, "open streams keep the service from ending"
+    assert "graceful shutdown exceeded" not in guarded.log(), "open streams keep the service from ending"
     page.locator("#live-sign.lost").wait_for()
     guarded.restart()
-    page.locator("#live-sign.live").wait_for(timeout=20_000)
+    page.locator("#live-sign.live").wait_for(timeout=60_000)
     faults.seen.clear()
     page.get_by_role("button", name="Forget key").click()
     page.get_by_text("The key was forgotten.").wait_for()

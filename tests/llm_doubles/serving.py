@@ -35,7 +35,7 @@ class Server:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10), "the double does not start"
+        assert self._ready.wait(30), "the double does not start"
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

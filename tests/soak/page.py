@@ -44,11 +44,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "## Load"
     yield (
-        f"{accepted['tasks']:,} tasks with {accepted['mentions']:,} mentions of 50 brands. {accepted['history']:,} chunks"
-        " of ten wait when the run begins: what all brands have said in the week before. Then come"
-        f" {found['rate']:g} mentions a second, half of them of one brand. {found['figures']['mentionsStored']:,} of all are"
-        f" stored, the others repeat what was said before. {found['figures']['malformed']:,} malformed items,"
-        f" {accepted['bursts']} bursts of angry authors;"
+        f"{accepted['tasks']:,} tasks with {accepted['mentions']:,} mentions of 50 brands. {accepted['history']:,}"
+        " chunks of ten wait when the run begins: what all brands have said in the week before. Then come"
+        f" {found['rate']:g} mentions a second, half of them of one brand."
+        f" {found['figures']['mentionsStored']:,} of all are stored, the others repeat what was said before."
+        f" {found['figures']['malformed']:,} malformed items, {accepted['bursts']} bursts of angry authors;"
         f" {found['llmFaults']:.0%} of the models' answers are faults. The worker took {cpu['workerMedian']:.0%} of a"
         f" core (median), the machine was {cpu['machineMedian']:.0%} busy."
     )

@@ -210,7 +210,9 @@ def test_the_page_says_which_check_has_failed(tmp_path: Path) -> None:
         "machine": dict.fromkeys(("worker", "commit", "python", "system", "cores", "cpu", "memoryGB"), "m"),
         "checks": [{"name": "lost", "found": "1", "wanted": "0", "passed": False}],
         "figures": {"mentionsStored": 1, "malformed": 1, "succeededByType": {"noop": 2}},
-        "accepted": {"tasks": 1, "mentions": 1, "bursts": 0, "history": 1, "chunksByDoor": {"list": 1}, "lostReplies": 0},
+        "accepted": {
+            "tasks": 1, "mentions": 1, "bursts": 0, "history": 1, "chunksByDoor": {"list": 1}, "lostReplies": 0,
+        },
         "insight": {"mentions": 1}, "cpu": {"workerMedian": 0.5, "machineMedian": 0.5},
         "timeline": [{"at": 1.0, "what": "Redis stopped", "awaySec": 3.0}],
         "log": [{"level": "error", "message": "a|b", "cause": "", "count": 1}],
