@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -180,6 +180,26 @@ async def test_a_kill_between_any_two_steps_changes_nothing(
     assert kills > 20
 
 
+async def test_a_backlog_goes_into_one_version_and_is_read_in_small_parts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = chunks(stream(days=1), 10)
+    for number, part in enumerate(parts):
+        await bench.save(number, part)
+    read, contributions = [], bench.store.contributions
+
+    async def noted(keys: Sequence[str]) -> list[Any]:
+        read.append(len(keys))
+        return await contributions(keys)
+
+    monkeypatch.setattr(bench.store, "contributions", noted)
+    assert await bench.folds.fold(BRAND) is Fold.DONE
+    state = await bench.store.state(BRAND)
+    assert state is not None
+    assert (len(state["applied"]), sum(read)) == (len(parts), len(parts))
+    assert max(read) == 16 < len(parts), "all of them at once in memory"
+
+
 async def test_several_workers_folding_one_brand_count_each_chunk_once(bench: Bench) -> None:
     parts = chunks(stream(days=1, after_hours=8), 50)
     plain = await _replay(bench, parts, together=10_000)
@@ -345,9 +365,7 @@ async def test_what_a_dead_worker_had_in_hand_is_judged_with_the_rest_of_its_bac
     assert await folds.fold(BRAND) is Fold.HELD
     await bench.save(1, parts[1])
     bench.now = seen + timedelta(seconds=2 * lease_sec + 1)
-    while (outcome := await folds.fold(BRAND)) is Fold.MORE:
-        pass
-    assert outcome is Fold.DONE
+    assert await folds.fold(BRAND) is Fold.DONE
     found = await bench.left()
     assert found["state"]["crisis"]["late"] == found["state"]["spike"]["late"] == 0
     assert found == expected

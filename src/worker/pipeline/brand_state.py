@@ -53,6 +53,25 @@ class Pending:
 
 
 @dataclass(slots=True)
+class Gathered:
+    """Chunks for one version of a state, taken in one by one: a contribution is not kept, only what it adds."""
+
+    sums: Contribution = field(default_factory=Contribution)
+    keys: list[str] = field(default_factory=list)
+    told: list[list[Any]] = field(default_factory=list)
+    """As in `Outbox.chunks`."""
+    summaries: list[list[Any]] = field(default_factory=list)
+    """When its chunk was first seen, and what it says."""
+
+    def take(self, chunk: Pending) -> None:
+        self.sums.merge(chunk.contribution)
+        self.keys.append(chunk.key)
+        self.told.append([chunk.chunk_id, chunk.clusters, chunk.contribution.stored])
+        if chunk.summary:
+            self.summaries = sorted([*self.summaries, [chunk.first_seen_ms, chunk.summary]])[-_SUMMARIES_KEPT:]
+
+
+@dataclass(slots=True)
 class Outbox:
     """What follows from one version of the state, to be written once."""
 
@@ -206,10 +225,15 @@ class Folder:
 
     def fold(self, state: BrandState, chunks: Sequence[Pending], now_ms: int) -> None:
         """The next version of a state: with these chunks, all at once, and an outbox of what follows."""
-        added = Contribution()
+        gathered = Gathered()
         for chunk in chunks:
-            added.merge(chunk.contribution)
-            _remember_result(state, chunk)
+            gathered.take(chunk)
+        self.fold_gathered(state, gathered, now_ms)
+
+    def fold_gathered(self, state: BrandState, gathered: Gathered, now_ms: int) -> None:
+        """As `fold`."""
+        added = gathered.sums
+        state.summaries = sorted([*state.summaries, *gathered.summaries])[-_SUMMARIES_KEPT:]
         state.clusters.add(added.clusters)
         topics = added.clusters.buckets
         state.outbox = Outbox(
@@ -218,9 +242,9 @@ class Folder:
                 for bucket, posts in sorted(added.buckets.items())
             ]
         )
-        state.outbox.chunks = [[one.chunk_id, one.clusters, one.contribution.stored] for one in chunks]
-        state.chunks += len(chunks)
-        state.applied = [chunk.key for chunk in chunks]
+        state.outbox.chunks = gathered.told
+        state.chunks += len(gathered.keys)
+        state.applied = gathered.keys
         _move_time(state, added, now_ms)
         self._tell(
             state,
@@ -277,11 +301,6 @@ def _spike(state: BrandState, spike: Spike) -> dict[str, Any]:
 
 def _window(state: BrandState, spike: Spike) -> list[Any]:
     return state.clusters.in_spike(spike.bucket_ms, spike.window_minutes, spike.mention_count)
-
-
-def _remember_result(state: BrandState, chunk: Pending) -> None:
-    if chunk.summary:
-        state.summaries = sorted([*state.summaries, [chunk.first_seen_ms, chunk.summary]])[-_SUMMARIES_KEPT:]
 
 
 def _move_time(state: BrandState, added: Contribution, now_ms: int) -> None:

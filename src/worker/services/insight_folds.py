@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from ..cpu import Cpu
 from ..logging import get_logger
-from ..pipeline.brand_state import BrandState, Folder, Pending
+from ..pipeline.brand_state import BrandState, Folder, Gathered, Pending
 from ..pipeline.contribution import Contribution
 from ..pipeline.fold_order import Waits, in_order
 from ..storage import Document
@@ -27,9 +27,8 @@ from .insight_store import InsightStore
 
 log = get_logger(__name__)
 
-CHUNKS_PER_FOLD: Final = 16
-"""Each takes some 90 KB while it is folded, and four brands are at the same time: 6 MB, which Python's allocator keeps.
-Of 256 each it would be 90; of the 35 that a brand has in 6,242 posts at once, 10 MB were seen to stay."""
+CHUNKS_PER_FOLD: Final = 256
+"""A hundred chunks per second are two versions in five seconds; the names of so many take 20 KB of the state."""
 HOLD_MS: Final = 10_000
 """How long a backlog's chunks wait for older ones (`fold_order`) while anything is under way. Chunks of a
 replay with fifty tasks in flight were seen to change places over two seconds; retries and lanes take longer."""
@@ -37,8 +36,9 @@ _HOLD_MAX_MS: Final = 600_000
 """Whoever sets leases of an hour does not wait two of them for figures."""
 WAITING_SEEN: Final = 6_000
 """Waiting chunks that are looked at to find the next ones: as many as five workers process while they are held."""
-_SLICE: Final = 32
-"""Contributions read in one go: some milliseconds of the thread that analyses mentions, too."""
+_SLICE: Final = 16
+"""Contributions read in one go: some milliseconds of the thread that analyses mentions, too. Each takes some 90 KB
+meanwhile, and Python's allocator keeps the most that there ever was: 35 at once were seen to leave 10 MB behind."""
 _REMEMBERED: Final = 10_000
 """Brands of which this process remembers which version it has settled; of others it settles the last one again."""
 
@@ -112,17 +112,17 @@ class BrandFolds:
         """
         state, read = await self._read(brand)
         ready, held = await self._ready(brand, state.newest_ms if state is not None else 0)
-        chunks = await self._readable(ready[:CHUNKS_PER_FOLD])
-        if not chunks:
+        gathered = await self._gathered(ready[:CHUNKS_PER_FOLD])
+        if not gathered.keys:
             return Fold.MORE if ready else Fold.HELD if held else Fold.DONE
         now = to_ms(self._clock())
         state = state or BrandState.new(brand, now)
         late = state.crisis.late
-        await self._cpu.run(self._folder.fold, state, chunks, now)
+        await self._cpu.run(self._folder.fold_gathered, state, gathered, now)
         if not await self._save(state, read):
             return Fold.CONFLICT
         self._metrics.folds.labels("folded").inc()
-        self._metrics.chunks.inc(len(chunks))
+        self._metrics.chunks.inc(len(gathered.keys))
         self._metrics.late.inc(state.crisis.late - late)
         await self._settle(state)
         if len(ready) > CHUNKS_PER_FOLD:
@@ -162,16 +162,14 @@ class BrandFolds:
             ready = in_order(waiting, newest_ms, to_ms(self._clock()), 0)
         return ready, len(waiting) - len(ready)
 
-    async def _readable(self, chunks: Sequence[Waits]) -> list[Pending]:
-        documents = await self._store.contributions([one.key for one in chunks])
-        found = []
-        for start in range(0, len(documents), _SLICE):
-            for one in await self._cpu.run(_all_pending, documents[start : start + _SLICE]):
-                if isinstance(one, Pending):
-                    found.append(one)
-                else:
-                    await self._leave_out(*one)
-        return found
+    async def _gathered(self, chunks: Sequence[Waits]) -> Gathered:
+        """What those chunks add that can be read."""
+        keys, gathered = sorted(one.key for one in chunks), Gathered()
+        for start in range(0, len(keys), _SLICE):
+            documents = await self._store.contributions(keys[start : start + _SLICE])
+            for key, problem in await self._cpu.run(_take_all, gathered, documents):
+                await self._leave_out(key, problem)
+        return gathered
 
     async def _leave_out(self, key: str, problem: str) -> None:
         """It would stop its brand for good; the mentions themselves are stored, and the chunk says what is missing."""
@@ -200,21 +198,27 @@ class BrandFolds:
         self._on_state(state)
 
 
-def _all_pending(documents: Sequence[Document]) -> list[Pending | tuple[str, str]]:
-    return [_pending(document) for document in documents]
+def _take_all(gathered: Gathered, documents: Sequence[Document]) -> list[tuple[str, str]]:
+    """Returns the keys of those that cannot be read, and why."""
+    refused = []
+    for document in documents:
+        try:
+            chunk = _pending(document)
+        except (KeyError, TypeError, ValueError) as error:
+            refused.append((document["_id"], f"{type(error).__name__}: {error}"[:300]))
+        else:
+            gathered.take(chunk)
+    return refused
 
 
-def _pending(document: Document) -> Pending | tuple[str, str]:
-    """A waiting chunk, or its key and why it cannot be read."""
+def _pending(document: Document) -> Pending:
+    """Raises KeyError, TypeError or ValueError for a chunk that cannot be read."""
     result: Mapping[str, Any] = document.get("result") or {}
-    try:
-        return Pending(
-            key=document["_id"],
-            chunk_id=document["chunk_id"],
-            first_seen_ms=to_ms(document["first_seen"]),
-            contribution=Contribution.from_dict(document["insight"]["sums"]),
-            summary=result.get("summary"),
-            clusters=len(result.get("clusters", ())),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        return document["_id"], f"{type(error).__name__}: {error}"[:300]
+    return Pending(
+        key=document["_id"],
+        chunk_id=document["chunk_id"],
+        first_seen_ms=to_ms(document["first_seen"]),
+        contribution=Contribution.from_dict(document["insight"]["sums"]),
+        summary=result.get("summary"),
+        clusters=len(result.get("clusters", ())),
+    )
