@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,8 +37,21 @@ class Clock:
         return self.now
 
 
-async def in_thread(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
-    return await asyncio.to_thread(hold_lesson, task, labels, previous)
+Labels = AsyncIterator[Sequence[Labelled]]
+
+
+async def everything(labels: Labels) -> list[Labelled]:
+    return [one async for some in labels for one in some][::-1]
+
+
+async def parts(labels: Sequence[Labelled], size: int) -> Labels:
+    newest = labels[::-1]
+    for start in range(0, len(newest), size):
+        yield newest[start : start + size]
+
+
+async def in_thread(task: StudentTask, labels: Labels, previous: bytes | None) -> Taught:
+    return await asyncio.to_thread(hold_lesson, task, await everything(labels), previous)
 
 
 def replica(storage: Storage, clock: Clock, every: int = 100) -> StudentService:
@@ -93,7 +107,7 @@ async def test_a_teacher_ends_when_it_is_told_to_also_while_mongodb_is_away(
     """The failure to give the lease back took the cancellation's place, and a worker that was stopped never ended."""
     begun = asyncio.Event()
 
-    async def endless(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
+    async def endless(task: StudentTask, labels: Labels, previous: bytes | None) -> Taught:
         begun.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -114,7 +128,7 @@ async def test_a_teacher_ends_when_it_is_told_to_also_while_mongodb_is_away(
 
 
 async def test_a_failed_lesson_gives_the_lease_back_and_is_held_again(storage: Storage) -> None:
-    async def fails(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
+    async def fails(task: StudentTask, labels: Labels, previous: bytes | None) -> Taught:
         raise RuntimeError("out of memory")
 
     clock = Clock()
@@ -131,7 +145,7 @@ async def test_a_worse_student_leaves_the_one_before_in_use(storage: Storage) ->
     await one.learn(MOOD)
     await one.refresh()
 
-    async def worse(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
+    async def worse(task: StudentTask, labels: Labels, previous: bytes | None) -> Taught:
         taught = await in_thread(task, labels, previous)
         return Taught(taught.student, replace(taught.lesson, adopted=False, reason="worse"))
 
@@ -191,9 +205,28 @@ async def test_versions_and_labels_are_bounded(storage: Storage, monkeypatch: py
     monkeypatch.setattr(service, "MAX_EXAMPLES", 50)
     for part in (texts(40, seed=1), texts(40, seed=2)):
         await store.add_labels(MOOD, part, at=clock())
-    kept = await store.labels(MOOD)
+    kept = await everything(store.labels(MOOD))
     assert len(kept) == 50
-    assert {one.key for one in texts(40, seed=2)} <= {one.key for one in kept}
+    assert {one.key for one in texts(40, seed=2)} == {one.key for one in kept[10:]}
+
+
+async def test_labels_are_read_a_few_at_a_time_and_all_of_them_once(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, clock = StudentStore(storage), Clock()
+    monkeypatch.setattr(service, "_AT_ONCE", 20)
+    for start in range(0, 130, 10):
+        await store.add_labels(MOOD, texts(130)[start : start + 10], at=clock())
+    sizes = [len(some) async for some in store.labels(MOOD)]
+    assert max(sizes) == 20
+    assert Counter(await everything(store.labels(MOOD))) == Counter(texts(130))
+    for most in (60, 55):  # a page's end, and inside of one
+        monkeypatch.setattr(service, "MAX_EXAMPLES", most)
+        newest = await everything(store.labels(MOOD))
+        assert {one.key for one in newest[-50:]} == {one.key for one in texts(130)[-50:]}
+        assert len(newest) == most
+    assert len(await everything(store.labels(MOOD))) == 55
+    assert await storage.collection(LABELS).count_documents({}) == 60, "of one moment all stay"
 
 
 async def test_the_event_loop_goes_on_while_a_lesson_is_held_in_a_process_of_its_own() -> None:
@@ -202,7 +235,8 @@ async def test_the_event_loop_goes_on_while_a_lesson_is_held_in_a_process_of_its
     hold_lesson(MOOD, texts(600), None)
     lesson = time.thread_time() - began
     async with turns() as work:
-        taught = await lesson_apart(MOOD, texts(600), None)
+        taught = await lesson_apart(MOOD, parts(texts(600), 100), None)
+    assert taught == hold_lesson(MOOD, texts(600), None), "the same as in one piece"
     assert taught.lesson.adopted
     assert work.whole < lesson / 2, "in this process, it would be all of it"
 
@@ -230,8 +264,8 @@ async def test_the_service_survives_a_database_that_is_away(mongo_uri: str) -> N
 async def test_the_run_loop_survives_a_lesson_whose_process_was_killed(storage: Storage) -> None:
     tries: list[int] = []
 
-    async def killed(task: StudentTask, labels: Sequence[Labelled], previous: bytes | None) -> Taught:
-        tries.append(len(labels))
+    async def killed(task: StudentTask, labels: Labels, previous: bytes | None) -> Taught:
+        tries.append(len(await everything(labels)))
         raise BrokenProcessPool("killed")
 
     async def nap(seconds: float) -> None:

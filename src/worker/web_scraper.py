@@ -18,12 +18,11 @@ from . import __version__
 from .config import Settings
 from .cpu import Cpu
 from .web.body_cache import BodyCache
-from .web.extraction import extract
 from .web.fetcher import Limits, WebFetcher
 from .web.hosts import Hosts
 from .web.resolver import Allow, Gatekeeper, Resolver, SystemResolver
 from .web.robots import Robots
-from .web.seams import Fetcher, WebPage
+from .web.seams import Fetched, Fetcher, WebPage
 from .web.transport import Transport
 
 PAGES: Final = "text/html,application/xhtml+xml,text/plain;q=0.8"
@@ -88,9 +87,15 @@ class WebScraper:
             FetchError: also when the page has no readable text.
         """
         fetched = await self.fetcher.get(url, accept=PAGES, deadline_sec=deadline_sec)
-        return await self._cpu.run(extract, fetched, url, self._now())
+        return await self._cpu.run(_extracted, fetched, url, self._now())
 
     def close(self) -> None:
         """What is under way is left to its callers; threads that look up names end by themselves."""
         if self._resolver is not None:
             self._resolver.close()
+
+
+def _extracted(fetched: Fetched, url: str, now: datetime) -> WebPage:
+    from .web.extraction import extract  # 10 ms of a start, and many a worker never reads a page
+
+    return extract(fetched, url, now)

@@ -10,15 +10,17 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import WorkerError
 from ..llm.errors import Kind, LLMError
 from ..llm.exchange import Message, Purpose, Request, Role, Stop
-from .decision import Decision, decide
 from .model import Models
 from .outcome import details_of, error_object
 from .validation import InvalidInput, optional_text, require_fields, require_list, require_object, require_text
+
+if TYPE_CHECKING:
+    from .decision import Decision
 
 REQUIRED: Final = ("transcriptId", "transcriptContent")
 DEFAULT_MODEL: Final = "anthropic:claude-sonnet-4-20250514"
@@ -83,7 +85,7 @@ async def summarize(
     Raises:
         SummaryFailed: the explanation could not be had; its `details` hold the decision code, which needs no model.
     """
-    decision = await asyncio.to_thread(decide, transcript.answers, _prompt_of(transcript))
+    decision = await asyncio.to_thread(_decided, transcript)
     summary: dict[str, Any] = {"decisionCode": decision.code, "decisionText": NO_ANSWER}
     if any(transcript.answers):
         try:
@@ -220,6 +222,12 @@ def _shown(transcript: Transcript) -> str:
 
 def _prompt_of(transcript: Transcript) -> str | None:
     return transcript.turns[0][0] if transcript.turns else None
+
+
+def _decided(transcript: Transcript) -> Decision:
+    from .decision import decide  # its vocabulary takes the start of a service 20 ms, which few of them need
+
+    return decide(transcript.answers, _prompt_of(transcript))
 
 
 def _metadata(decision: Decision, transcript: Transcript) -> dict[str, Any]:

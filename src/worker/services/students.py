@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from ..storage import Storage, call
 from ..students.features import FORMAT
 from ..students.learning import MAX_EXAMPLES
 from ..students.panel import UNTAUGHT, Students
-from ..students.school import Labelled, Taught, hold_lesson
+from ..students.school import Labelled, Taught, hand_in, hold_lesson_of_all
 from ..students.student import BadStudent, Student, StudentTask, from_bytes
 
 log = get_logger(__name__)
@@ -42,19 +42,25 @@ POLL_SEC: Final = 30.0
 """A student that is half a minute old on one replica and new on another does no harm."""
 _LEASE: Final = timedelta(minutes=10)
 """Far more than a lesson of MAX_EXAMPLES takes (12,000: some 5 s of one core); then another replica may try."""
+_AT_ONCE: Final = 200
+"""Labels read at a time: the service holds so many, the lesson's own process holds MAX_EXAMPLES, 50 MB."""
 _KEPT: Final = 5
 _LONGEST: Final = 5_000
 _NEVER_MS: Final = 0
 
-HoldLesson = Callable[[StudentTask, Sequence[Labelled], bytes | None], Awaitable[Taught]]
+HoldLesson = Callable[[StudentTask, AsyncIterator[Sequence[Labelled]], bytes | None], Awaitable[Taught]]
+"""The labels come newest first, some at a time."""
 
 
-async def lesson_apart(task: StudentTask, texts: Sequence[Labelled], previous: bytes | None) -> Taught:
+async def lesson_apart(task: StudentTask, labels: AsyncIterator[Sequence[Labelled]], previous: bytes | None) -> Taught:
     """`hold_lesson` in a process that ends with the lesson and gives its memory back."""
     # Spawned, not forked: a fork of a process with threads and open connections may lock itself up.
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    loop = asyncio.get_running_loop()
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, hold_lesson, task, list(texts), previous)
+        async for some in labels:
+            await loop.run_in_executor(pool, hand_in, some)
+        return await loop.run_in_executor(pool, hold_lesson_of_all, task, previous)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -106,14 +112,20 @@ class StudentStore:
                 await self._models.update_one({"_id": _state(task)}, change, upsert=True)
         return news
 
-    async def labels(self, task: StudentTask) -> list[Labelled]:
-        """The latest MAX_EXAMPLES, oldest first; older ones are deleted."""
-        async with call("read labels"):
-            cursor = self._labels.find({"task": task.value}).sort([("at", DESCENDING), ("_id", ASCENDING)])
-            found = await cursor.limit(MAX_EXAMPLES + 1).to_list(MAX_EXAMPLES + 1)
-            if len(found) > MAX_EXAMPLES:
-                await self._labels.delete_many({"task": task.value, "at": {"$lt": found[-1]["at"]}})
-        return [Labelled(*(one[name] for name in Labelled._fields)) for one in reversed(found[:MAX_EXAMPLES])]
+    async def labels(self, task: StudentTask) -> AsyncIterator[list[Labelled]]:
+        """The latest MAX_EXAMPLES, newest first, some at a time; older ones are deleted."""
+        cursor = self._labels.find({"task": task.value}, limit=MAX_EXAMPLES + 1, batch_size=_AT_ONCE)
+        cursor = cursor.sort([("at", DESCENDING), ("_id", ASCENDING)])
+        left = MAX_EXAMPLES
+        while True:
+            async with call("read labels"):
+                found = await cursor.to_list(_AT_ONCE)
+                if len(found) > left:
+                    await self._labels.delete_many({"task": task.value, "at": {"$lt": found[left]["at"]}})
+            if not found:
+                return
+            yield [Labelled(*(one[name] for name in Labelled._fields)) for one in found[:left]]
+            left -= min(left, len(found))
 
     async def progress(self, task: StudentTask) -> Progress:
         async with call("read the state of a student"):
@@ -259,7 +271,7 @@ class StudentService:
                 await self._store.release(task, taught=taught)
 
     async def _lesson(self, task: StudentTask) -> Taught:
-        outcome = await self._hold(task, await self._store.labels(task), await self._previous(task))
+        outcome = await self._hold(task, self._store.labels(task), await self._previous(task))
         lesson = outcome.lesson
         facts = {name: value for name, value in asdict(lesson).items() if name != "student"}
         log.info("lesson held", task=task.value, **{name: facts[name] for name in ("adopted", "reason", "examples")})
