@@ -1,5 +1,6 @@
 """A model server for benchmarks, in a process of its own so that its CPU is not counted: the same short answer at once,
-in the wire formats of OpenAI (and those that speak it) and Gemini. `python -m bench._llm_server` prints its port."""
+in the wire formats of OpenAI (and those that speak it), Gemini, Anthropic and Ollama. Prints its port.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +22,26 @@ GEMINI = {
     "usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 3, "totalTokenCount": 15},
     "modelVersion": "served-1",
 }
+ANTHROPIC = {
+    "id": "m1",
+    "type": "message",
+    "role": "assistant",
+    "model": "served-1",
+    "content": [{"type": "text", "text": "fine"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 12, "output_tokens": 3},
+}
+OLLAMA = {
+    "model": "served-1",
+    "created_at": "2026-01-01T00:00:00Z",
+    "message": {"role": "assistant", "content": "fine"},
+    "done": True,
+    "done_reason": "stop",
+    "prompt_eval_count": 12,
+    "eval_count": 3,
+}
+BY_PATH = ((b":generateContent", GEMINI), (b"/messages", ANTHROPIC), (b"/api/chat", OLLAMA))
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +58,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 0,
             )
             await reader.readexactly(length)
-            body = json.dumps(GEMINI if b":generateContent" in path else OPENAI).encode()
+            answer = next((answer for part, answer in BY_PATH if part in path), OPENAI)
+            body = json.dumps(answer).encode() + b"\n"  # Ollama's is a stream of lines
             writer.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
             )

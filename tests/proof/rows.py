@@ -95,6 +95,7 @@ ROWS: tuple[Row, ...] = (
         _MODELS,
         "The event loop is never held up while providers are built",
         ("tests/test_llm_wire.py", "-k", "do_not_block"),
+        ("llm:loop_lag.*",),
     ),
     Row(_MODELS, "CPU that our loop adds to a call", figures=("llm:cpu.added",)),
     Row(_MODELS, "Memory with three providers; after 5,000 calls", figures=("llm:memory.three*", "llm:memory.after*")),
