@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+import redis
 
 from src.worker import keys
 from src.worker.admission import Admission
@@ -289,8 +290,13 @@ async def test_a_dedup_key_is_free_again_when_its_task_has_failed_for_good(
 async def test_a_lease_is_kept_while_the_event_loop_is_blocked(
     client: RedisClient, redis_url: str, mongo_uri: str
 ) -> None:
+    idle_ms: list[int] = []
+
     async def block(task: Task) -> HandlerResult:
         time.sleep(4)  # longer than the lease, shorter than commands wait for their replies
+        with redis.Redis.from_url(redis_url) as other:  # as a rival sees it, before this loop comes round again
+            (entry,) = other.xpending_range(NORMAL, keys.GROUP, "-", "+", 10)
+            idle_ms.append(entry["time_since_delivered"])
         return HandlerResult("done")
 
     async with running(redis_url, mongo_uri, queue_lease_sec=3, worker_id="blocked") as runtime:
@@ -304,6 +310,7 @@ async def test_a_lease_is_kept_while_the_event_loop_is_blocked(
         record = await finished(runtime, task)
     assert (record["status"], record["attempts"]) == ("succeeded", 1)
     assert runtime.metrics.tasks.executions == {("noop", "succeeded"): 1}
+    assert idle_ms[0] < 3_000, "a rival could have taken it"
 
 
 async def test_claiming_rests_while_memory_is_over_its_limit() -> None:

@@ -66,7 +66,7 @@ async def test_a_chunk_is_folded_as_soon_as_it_is_signalled(bench: Bench, monkey
 
     monkeypatch.setattr("src.worker.services.insight._SCAN_SEC", 3_600.0)
     monkeypatch.setattr(InsightService, "_scan", scan)
-    async with _service(bench) as service:
+    async with _service(bench, sleep=lambda _: asyncio.sleep(0)) as service:
         await looked.wait()
         await asyncio.sleep(0.1)  # the loop waits by now; if not, it need not be woken, and folds all the same
         await bench.save(0, stream(days=1)[:30])
