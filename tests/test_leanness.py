@@ -72,14 +72,24 @@ def test_freed_memory_is_given_back_from_below_a_block_that_stays() -> None:
     assert int(done.stdout) > 16 << 20, done.stderr
 
 
+class _Over(Exception):
+    """Ends a loop that never does."""
+
+
 def test_it_is_given_back_again_and_again_and_not_where_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [True, True, False]
     slept: list[float] = []
+    purged: list[int] = []
     monkeypatch.setattr(allocator, "give_back", lambda: answers.pop(0))
+    monkeypatch.setattr(allocator.re, "purge", lambda: purged.append(len(slept)))
 
     async def sleep(seconds: float) -> None:
+        if len(slept) == 70:
+            raise _Over
         slept.append(seconds)
 
-    asyncio.run(allocator.keep_giving_back(sleep=sleep))
+    with pytest.raises(_Over):
+        asyncio.run(allocator.keep_giving_back(sleep=sleep))
     assert answers == []
-    assert slept == [2.0, 2.0]
+    assert set(slept) == {2.0}
+    assert purged == [30, 60], "patterns made for one question stay a minute"

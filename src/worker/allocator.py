@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -22,6 +23,9 @@ _OWN_MAPPING_BYTES: Final = 256 * 1024
 itself raises it to the largest block that was ever freed (to 32 MB), after which such blocks leave holes in arenas."""
 _GIVE_BACK_SEC: Final = 2.0
 """Giving back takes 0.2 to 1.5 ms of a thread, without the interpreter's lock: nothing beside a task's bursts."""
+_PURGE_TURNS: Final = 30
+"""A minute. `re` remembers the last 512 patterns, also those made for one brand and one question, of 10 to 30 kB each;
+who uses one again and again holds it anyway."""
 
 
 def bound_arenas() -> bool:
@@ -54,6 +58,11 @@ def give_back() -> bool:
 
 
 async def keep_giving_back(*, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-    """Every few seconds, in a thread; returns at once where there is nothing to give back with."""
-    while await asyncio.to_thread(give_back):
+    """Every few seconds, in a thread, as far as the C library can; now and then patterns that only `re` remembers."""
+    can, turns = True, 0
+    while True:
+        can = can and await asyncio.to_thread(give_back)
         await sleep(_GIVE_BACK_SEC)
+        turns += 1
+        if turns % _PURGE_TURNS == 0:
+            re.purge()
