@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_it_is_given_back_again_and_again_and_not_where_that_cannot_be(monkeypat
     slept: list[float] = []
     purged: list[int] = []
     monkeypatch.setattr(allocator, "give_back", lambda: answers.pop(0))
-    monkeypatch.setattr(allocator.re, "purge", lambda: purged.append(len(slept)))
+    monkeypatch.setattr(re, "purge", lambda: purged.append(len(slept)))
 
     async def sleep(seconds: float) -> None:
         if len(slept) == 70:
