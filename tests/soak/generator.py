@@ -24,7 +24,7 @@ AUTHORS = 5_000
 CHUNK_MAX = 10
 HISTORY_ROUNDS = 20
 """Chunks of each brand in the week before a whole run. After 200 posts a brand of the soak has all of its topics, some
-30, and after 300 as many remembered places as it may have (`topic_shelf`). Without them small brands, at 12 posts a
+30, and after 150 as many remembered places as it may have (`topic_shelf`). Without them small brands, at 7 posts a
 minute, would still be filling that memory at the end of the run."""
 FULL_SEC = 1800.0
 REPOSTS = 0.08

@@ -8,9 +8,10 @@ from pathlib import Path
 
 MINUTES = 30.0
 """Issue 11's run. Shorter ones are trials: their memory slope is said and not judged."""
-RATE = 20.0
-"""Mentions per second. On two cores, shared with Redis, SecantusDB, a browser, the doubles and the harness, the worker
-takes about half of one core for it and the machine about half of both: there is room for what waits after a restart."""
+RATE = 12.0
+"""Mentions per second. What bounds it is SecantusDB, which answers one question at a time: with 20 a second, and with
+readers who ask for a week's history of all of them, it is a whole core, and some answers take longer than readers wait.
+The worker takes a fifth of a core for them."""
 LLM_FAULTS = 0.10
 SLOPE_MINUTES = 10.0
 """From here on the slope of memory is judged: within less, the noise of a garbage collection is 5 MB per hour."""

@@ -32,8 +32,8 @@ BLOCK: Final = 100
 UNFLUSHED_MAX: Final = 5_000
 """Mentions that can be brought into another worker's state, 10 MB: two seconds of a whole machine's work. When MongoDB
 is away for longer, the oldest are left out; work rests then anyway."""
-_REMEMBERED: Final = 300
-"""Mentions per brand that get the same topic again when their chunk is tried again: ten chunks, 90 kB."""
+_REMEMBERED: Final = 150
+"""Mentions per brand that get the same topic again when their chunk is tried again: five chunks, 45 kB."""
 _TRIES: Final = 5
 
 
