@@ -119,7 +119,7 @@ def _calls(node: ast.AST, module: str, function: str) -> Iterator[Call]:
         inside = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
         if inside and isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
             call = child.func
-            if isinstance(call.value, ast.Name) and call.value.id == "re" and call.attr != "escape":
+            if isinstance(call.value, ast.Name) and call.value.id == "re" and call.attr not in ("escape", "purge"):
                 first = child.args[0]
                 yield Call(f"{module}.{inside}", call.attr, first.value if isinstance(first, ast.Constant) else None)
         yield from _calls(child, module, inside)
