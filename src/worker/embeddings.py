@@ -37,8 +37,8 @@ _SLICE: Final = 200
 """Texts embedded locally at a time in the CPU thread: 20 ms, after which others have their turn there."""
 _CACHE_BYTES: Final = 16 * 2**20
 """Room for remembered vectors that a provider was paid for: 2,700 of 1,536 dimensions."""
-_LOCAL_CACHE_BYTES: Final = 2 * 2**20
-"""The same for the local space, where a vector costs 60 µs: enough for the chunk in hand and its second try."""
+_LOCAL_CACHE_BYTES: Final = 2**19
+"""The same for the local space, where a vector costs 60 µs: 250 of them, eight chunks and their second try."""
 _UNIT_TOLERANCE: Final = 1e-6
 """A shorter vector than this has no direction that could be told from rounding."""
 
