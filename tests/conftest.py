@@ -13,6 +13,7 @@ import pytest
 import redis
 from anyio.from_thread import start_blocking_portal
 
+from src.worker import secrecy
 from src.worker.embedded import EmbeddedServers, Endpoints
 from src.worker.redis_client import RedisClient
 from src.worker.storage import Storage
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(name) is not None:  # keywords hold names of directories too
                     item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process masks the secrets of all settings it has read; the next test's words may be the last one's password."""
+    monkeypatch.setattr(secrecy, "_KNOWN", secrecy._Known())
 
 
 @pytest.fixture(autouse=True)
