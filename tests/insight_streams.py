@@ -13,6 +13,7 @@ import pytest
 
 from src.worker.cpu import Cpu
 from src.worker.models import Mention, Sentiment, SentimentLabel, TimeSource
+from src.worker.pipeline.brand_state import Gathered, Pending
 from src.worker.pipeline.contribution import Post, contribution
 from src.worker.redis_client import RedisClient
 from src.worker.services.insight_folds import BrandFolds, Fold
@@ -111,6 +112,14 @@ class Sizes:
 
     async def caught_up(self) -> bool:
         return self.answer
+
+
+def together(*chunks: Pending) -> Gathered:
+    """Chunks for one version of a state."""
+    gathered = Gathered()
+    for one in chunks:
+        gathered.take(one)
+    return gathered
 
 
 @dataclass

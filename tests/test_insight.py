@@ -34,6 +34,7 @@ from tests.insight_streams import (
     mood_of,
     shuffled_within_an_hour,
     stream,
+    together,
 )
 
 pytestmark = pytest.mark.anyio
@@ -318,7 +319,7 @@ def test_a_state_survives_storage() -> None:
     state = BrandState.new(BRAND, 1)
     parts = [contribution(part, received_at=NOW) for part in chunks(stream(), 300)]
     pending = [Pending(f"k{n}", f"c{n}", n, part, "text", clusters=2) for n, part in enumerate(parts)]
-    Folder().fold(state, pending, to_ms(NOW))
+    Folder().fold(state, together(*pending), to_ms(NOW))
     assert BrandState.from_dict(state.to_dict()).to_dict() == state.to_dict()
     assert {clusters for _, clusters, _ in state.outbox.chunks} == {2}
 
@@ -454,7 +455,7 @@ async def test_the_spike_of_the_last_day_is_seen_and_an_older_one_is_not(bench: 
 def test_one_old_article_is_no_month_of_silence_for_health() -> None:
     def volume(posts: list[Post]) -> Any:
         state = BrandState.new(BRAND, 1)
-        Folder().fold(state, [Pending("k", "c", 1, contribution(posts, received_at=NOW))], to_ms(NOW))
+        Folder().fold(state, together(Pending("k", "c", 1, contribution(posts, received_at=NOW))), to_ms(NOW))
         health = state.health()
         assert health is not None
         return health.parts["volume"].points

@@ -14,7 +14,7 @@ from src.worker.pipeline.brand_state import BrandState, Folder, Pending
 from src.worker.pipeline.brand_summary import brand_summary, health_document
 from src.worker.pipeline.contribution import EXCERPT_CHARS, EXCERPTS, Post, contribution
 from src.worker.times import to_ms
-from tests.insight_streams import BRAND, NOW, T0, Bench, chunks, document, mention, mood_of, stream, strict
+from tests.insight_streams import BRAND, NOW, T0, Bench, chunks, document, mention, mood_of, stream, strict, together
 
 pytestmark = pytest.mark.anyio
 DAY = 24
@@ -226,7 +226,7 @@ async def test_lists_keep_their_bounds(crisis: Bench) -> None:
 
 def _folded(posts: list[Post]) -> BrandState:
     state = BrandState.new(BRAND, 1)
-    Folder().fold(state, [Pending("k", "c", 1, contribution(posts, received_at=NOW))], to_ms(NOW))
+    Folder().fold(state, together(Pending("k", "c", 1, contribution(posts, received_at=NOW))), to_ms(NOW))
     return state
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _FREED = """
 from pathlib import Path
-from src.worker.allocator import bound_arenas, give_back
+from src.worker.allocator import bound_arenas, trim
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -28,7 +28,7 @@ blocks = [bytearray(4096) for _ in range(8_000)]
 last = bytearray(4096)
 del blocks
 before = resident()
-assert give_back()
+assert trim()
 print(before - resident())
 """
 
@@ -81,7 +81,7 @@ def test_it_is_given_back_again_and_again_and_not_where_that_cannot_be(monkeypat
     answers = [True, True, False]
     slept: list[float] = []
     purged: list[int] = []
-    monkeypatch.setattr(allocator, "give_back", lambda: answers.pop(0))
+    monkeypatch.setattr(allocator, "trim", lambda: answers.pop(0))
     monkeypatch.setattr(re, "purge", lambda: purged.append(len(slept)))
 
     async def sleep(seconds: float) -> None:
@@ -90,7 +90,7 @@ def test_it_is_given_back_again_and_again_and_not_where_that_cannot_be(monkeypat
         slept.append(seconds)
 
     with pytest.raises(_Over):
-        asyncio.run(allocator.keep_giving_back(sleep=sleep))
+        asyncio.run(allocator.keep_trimming(sleep=sleep))
     assert answers == []
     assert set(slept) == {2.0}
     assert purged == [30, 60], "patterns made for one question stay a minute"

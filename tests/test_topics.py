@@ -33,7 +33,7 @@ from src.worker.topics import (
     assign,
     rejoin,
 )
-from tests.insight_streams import BRAND, NOW, T0, document, mention, mood_of
+from tests.insight_streams import BRAND, NOW, T0, document, mention, mood_of, together
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFUND = ["Where is my refund", "refund not received yet", "still no refund after two weeks", "I want my refund now"]
@@ -222,7 +222,7 @@ def _folded(*batches: list[tuple[list[Post], TopicNews]]) -> BrandState:
             sums.clusters.tell(news)
             pending.append(Pending(f"k{number}", f"c{number}", number, sums))
             number += 1
-        Folder().fold(state, pending, to_ms(NOW))
+        Folder().fold(state, together(*pending), to_ms(NOW))
         state = BrandState.from_dict(json.loads(json.dumps(state.to_dict())))
     return state
 
@@ -295,7 +295,7 @@ def test_a_spike_names_what_was_talked_about_and_only_topics_beyond_their_usual_
 def test_no_topic_spikes_when_the_brand_does_not_any_more() -> None:
     state = _spiking()
     sums = contribution(_in("t2", range(9_000, 9_001), (48 + 30) * 60), received_at=NOW)
-    Folder().fold(state, [Pending("z", "z", 9, sums)], to_ms(NOW))
+    Folder().fold(state, together(Pending("z", "z", 9, sums)), to_ms(NOW))
     assert state.clusters.spiking == []
 
 

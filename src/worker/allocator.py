@@ -21,10 +21,10 @@ _ARENAS: Final = 2
 _OWN_MAPPING_BYTES: Final = 256 * 1024
 """From this size on a block is mapped alone and leaves the process when it is freed. Twice glibc's beginning; glibc
 itself raises it to the largest block that was ever freed (to 32 MB), after which such blocks leave holes in arenas."""
-_GIVE_BACK_SEC: Final = 2.0
+_TRIM_SEC: Final = 2.0
 """Giving back takes 0.2 to 1.5 ms of a thread, without the interpreter's lock: nothing beside a task's bursts."""
 _PURGE_TURNS: Final = 30
-"""A minute. `re` remembers the last 512 patterns, also those made for one brand and one question, of 10 to 30 kB each;
+"""A minute. `re` remembers the last 512 patterns, also those made for one brand and one question, of some 10 kB each;
 who uses one again and again holds it anyway."""
 
 
@@ -43,26 +43,26 @@ def bound_arenas() -> bool:
     return all(mallopt(name, value) == 1 for name, value in wanted)
 
 
-def give_back() -> bool:
+def trim() -> bool:
     """Return whole pages of freed blocks to the system, from the middle of arenas, too. False: another C library.
 
     By itself glibc returns only what is free at an arena's end, where one small block that stays keeps megabytes.
     """
     if sys.platform != "linux":
         return False
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None:
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is None:
         return False
-    trim(0)
+    malloc_trim(0)
     return True
 
 
-async def keep_giving_back(*, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def keep_trimming(*, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Every few seconds, in a thread, as far as the C library can; now and then patterns that only `re` remembers."""
     can, turns = True, 0
     while True:
-        can = can and await asyncio.to_thread(give_back)
-        await sleep(_GIVE_BACK_SEC)
+        can = can and await asyncio.to_thread(trim)
+        await sleep(_TRIM_SEC)
         turns += 1
         if turns % _PURGE_TURNS == 0:
             re.purge()

@@ -11,7 +11,7 @@ from typing import Final
 
 from . import __version__
 from .admission import Admission
-from .allocator import keep_giving_back
+from .allocator import keep_trimming
 from .api.context import ApiContext
 from .api.events import llm_figures
 from .api.write_rate import WriteRate
@@ -188,14 +188,14 @@ class Runtime:
         self._base.accounting.start()
         self.janitor.start()
         self.audit.start()
-        giving_back = asyncio.create_task(keep_running("allocator", keep_giving_back), name="allocator")
+        trimming = asyncio.create_task(keep_running("allocator", keep_trimming), name="allocator")
         try:
             if await self._prepared():
                 await self._work()
         finally:
             self._live.stop()
-            giving_back.cancel()
-            await asyncio.wait({giving_back})
+            trimming.cancel()
+            await asyncio.wait({trimming})
 
     async def _prepared(self) -> bool:
         """False when `stop()` came first."""

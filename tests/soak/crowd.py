@@ -53,7 +53,7 @@ class Crowd:
         return not self._over.is_set()
 
     def start(self) -> None:
-        self._began = time.monotonic()
+        self._began = time.monotonic()  # the clock of what is sent before the run
         self._thread.start()
         assert self._ready.wait(_START_SEC), "the crowd does not start"
         self._began = time.monotonic()

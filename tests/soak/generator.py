@@ -13,6 +13,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from tests.soak.settings import MINUTES
 from tests.soak.words import numbered, sentence
 
 BRANDS = tuple(f"soak-{number:02d}" for number in range(50))
@@ -26,7 +27,7 @@ HISTORY_ROUNDS = 20
 """Chunks of each brand in the week before a whole run. After 200 posts a brand of the soak has all of its topics, some
 30, and after 150 as many remembered places as it may have (`topic_shelf`). Without them small brands, at 7 posts a
 minute, would still be filling that memory at the end of the run."""
-FULL_SEC = 1800.0
+FULL_SEC = MINUTES * 60
 REPOSTS = 0.08
 """Share of mentions that are word for word what somebody else has said before, in the same source."""
 NEAR = 0.04

@@ -223,15 +223,8 @@ class Folder:
         self._spikes = spikes or SpikeDetector()
         self._crises = crises or CrisisDetector()
 
-    def fold(self, state: BrandState, chunks: Sequence[Pending], now_ms: int) -> None:
+    def fold(self, state: BrandState, gathered: Gathered, now_ms: int) -> None:
         """The next version of a state: with these chunks, all at once, and an outbox of what follows."""
-        gathered = Gathered()
-        for chunk in chunks:
-            gathered.take(chunk)
-        self.fold_gathered(state, gathered, now_ms)
-
-    def fold_gathered(self, state: BrandState, gathered: Gathered, now_ms: int) -> None:
-        """As `fold`."""
         added = gathered.sums
         state.summaries = sorted([*state.summaries, *gathered.summaries])[-_SUMMARIES_KEPT:]
         state.clusters.add(added.clusters)

@@ -118,7 +118,7 @@ class BrandFolds:
         now = to_ms(self._clock())
         state = state or BrandState.new(brand, now)
         late = state.crisis.late
-        await self._cpu.run(self._folder.fold_gathered, state, gathered, now)
+        await self._cpu.run(self._folder.fold, state, gathered, now)
         if not await self._save(state, read):
             return Fold.CONFLICT
         self._metrics.folds.labels("folded").inc()
