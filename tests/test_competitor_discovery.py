@@ -37,7 +37,7 @@ def read(brand: str, posts: Sequence[Post | str], **more: Sequence[str]) -> dict
     """Candidates by key; texts get an author each."""
     discovery = Discovery(BrandTerms.build(brand, **more), [brand])
     discovery.add([Post(str(n), one, f"a{n}") if isinstance(one, str) else one for n, one in enumerate(posts)])
-    discovery.gather(0, discovery.posts)
+    discovery.gather(0)
     return {one.key: one for one in discovery.candidates()}
 
 

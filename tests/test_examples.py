@@ -89,7 +89,7 @@ async def test_the_tutorial_goes_as_it_says(tmp_path: Path, redis_url: str, mong
         async def told(severity: str, posts: int) -> bool:
             # Folding follows storing by up to seconds, and events are written after the state they follow from.
             state = await store.state(BRAND)
-            page = await store.page(CRISIS_EVENTS, BRAND, limit=1, before=None)
+            page = await store.page(CRISIS_EVENTS, BRAND, limit=1, before=None, show=dict)
             folded = state is not None and BrandState.from_dict(state).totals.posts == posts
             return folded and [one["severity"] for one in page.items] == [severity]
 

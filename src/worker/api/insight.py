@@ -73,7 +73,7 @@ async def crisis(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = N
     """Where the brand stands, the figures of the last hour judged, and its crises, newest first, each with its
     `history`. `provisional` is what would be told if nothing more came."""
     state = await brand_state(ctx, brand)
-    page = await _store(ctx).page(CRISIS_EVENTS, state.brand, limit=limit, before=_place(cursor))
+    page = await _store(ctx).page(CRISIS_EVENTS, state.brand, limit=limit, before=_place(cursor), show=shown)
     return JSONResponse(
         {
             "brand": state.brand,
@@ -90,7 +90,7 @@ async def crisis(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = N
 async def spikes(brand: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
     """Spikes of volume, newest first. `provisional`: not certain before the hour for late mentions is over."""
     state = await brand_state(ctx, brand)
-    page = await _store(ctx).page(SPIKES, state.brand, limit=limit, before=_place(cursor))
+    page = await _store(ctx).page(SPIKES, state.brand, limit=limit, before=_place(cursor), show=shown)
     return JSONResponse(
         {
             "brand": state.brand,
@@ -125,9 +125,16 @@ async def volume(
     if topics:
         conditions.append({"$or": [{f"topics.{name}": {"$exists": True}} for name in topics]})
     query = {"$and": conditions} if conditions else None
-    page = await _store(ctx).page(VOLUME, slug, limit=limit, before=_place(cursor), query=query)
-    items = [bucket_shown(document, topics) for document in page.items]
-    return JSONResponse({"brand": slug, "bucketMinutes": BUCKET_MS // 60_000, "items": items, "next": _next(page)})
+    page = await _store(ctx).page(
+        VOLUME,
+        slug,
+        limit=limit,
+        before=_place(cursor),
+        query=query,
+        fields=["count", *(f"topics.{name}" for name in topics)],
+        show=lambda document: bucket_shown(document, topics),
+    )
+    return JSONResponse({"brand": slug, "bucketMinutes": BUCKET_MS // 60_000, **_page(page)})
 
 
 def _store(ctx: ApiContext) -> InsightStore:
@@ -167,11 +174,8 @@ def _overview(document: Document) -> Document:
 
 
 def _page(page: NumberedPage) -> dict[str, Any]:
-    return {"items": [shown(document) for document in page.items], "next": _next(page)}
-
-
-def _next(page: NumberedPage) -> str | None:
-    return None if page.following is None else write_cursor(from_ms(page.following[0]), page.following[1])
+    following = None if page.following is None else write_cursor(from_ms(page.following[0]), page.following[1])
+    return {"items": page.items, "next": following}
 
 
 def _place(cursor: str | None) -> tuple[int, str] | None:

@@ -123,7 +123,7 @@ async def _one(store: Any, arguments: argparse.Namespace) -> None:
             f"the state of {slug!r} was written by another version of the worker: use that one"
         ) from error
     events = {
-        name: [shown(one) for one in (await store.page(collection, slug, limit=_EVENTS, before=None)).items]
+        name: (await store.page(collection, slug, limit=_EVENTS, before=None, show=shown)).items
         for name, collection in (("crises", CRISIS_EVENTS), ("spikes", SPIKES))
     }
     summary, health = brand_summary(state), health_document(state)

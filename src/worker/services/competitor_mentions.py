@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,9 +43,18 @@ class MentionScan:
         self._cpu = cpu
         self._posts_max = posts_max
         self._days = days
+        self._one_at_a_time = asyncio.Lock()
 
     async def read(self, brand: str, terms: BrandTerms, own_names: Sequence[str], *, now: datetime) -> MentionsRead:
-        """Raises `StorageUnavailable`: nothing was changed, try again."""
+        """One brand after another: they share a processor, and two would only need the memory of both.
+
+        Raises:
+            StorageUnavailable: nothing was changed, try again.
+        """
+        async with self._one_at_a_time:
+            return await self._read(brand, terms, own_names, now)
+
+    async def _read(self, brand: str, terms: BrandTerms, own_names: Sequence[str], now: datetime) -> MentionsRead:
         span = await AudienceView(self._storage).span(brand, days=self._days, now=now)
         discovery = Discovery(terms, own_names)
         query = {"brand": brand, "created_at": {"$gte": span.since, "$lte": span.until}}
@@ -66,9 +76,9 @@ class MentionScan:
 
 
 async def gathered(discovery: Discovery, cpu: Cpu) -> list[Candidate]:
-    """Have everything read that was added, slice by slice."""
-    for start in range(0, discovery.posts, SLICE):
-        await cpu.run(discovery.gather, start, start + SLICE)
+    """Have everything read that was added, part by part: `SLICE` posts each, or a page's."""
+    for part in range(discovery.parts):
+        await cpu.run(discovery.gather, part)
     return await cpu.run(discovery.candidates)
 
 

@@ -7,7 +7,7 @@ state is replaced only by whoever read the version before it. What a version add
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -36,6 +36,8 @@ _KEPT_SEC: Final = 400 * 86_400
 """Of volume, spikes and crises after they were written: a year can be compared with the one before it."""
 _BULK: Final = 500
 """Upserts per call: a replay's version may add to thousands of buckets, and each call has a deadline."""
+_AT_ONCE: Final = 200
+"""Documents of a page in memory, before they are what is shown of them."""
 _DUPLICATE_KEY: Final = 11000
 _JOURNALED: Final = WriteConcern(w="majority", j=True)
 """What decides whether something counts again must not be taken back by a crash or a new primary."""
@@ -59,6 +61,7 @@ class NumberedPage:
     """One page of a list, newest first; `following` is the number and id of its last item, None on the last page."""
 
     items: list[Document]
+    """As they were asked to be shown."""
     following: tuple[int, str] | None
 
 
@@ -246,19 +249,32 @@ class InsightStore:
         limit: int,
         before: tuple[int, str] | None,
         query: Mapping[str, Any] | None = None,
+        fields: Sequence[str] | None = None,
+        show: Callable[[Document], Document],
     ) -> NumberedPage:
-        """A brand's documents of a collection, newest first."""
+        """A brand's documents of a collection, newest first, read a few at a time: a week has 2,016 buckets.
+
+        Args:
+            fields: that `show` needs, beside `_id` and `ms`; None: all.
+        """
         wanted: Document = {"brand": brand, **(query or {})}
         if before is not None:
             ms, key = before
             older: list[Document] = [{"ms": {"$lt": ms}}, {"ms": ms, "_id": {"$lt": key}}]
             wanted["$or"] = older
         async with call(f"list {name}"):
-            cursor = self._storage.collection(name).find(wanted).sort([("ms", DESCENDING), ("_id", DESCENDING)])
-            items = await cursor.to_list(limit + 1)
-        more = len(items) > limit
-        items = items[:limit]
-        return NumberedPage(items, (items[-1]["ms"], items[-1]["_id"]) if more else None)
+            found = self._storage.collection(name).find(wanted, None if fields is None else ["ms", *fields])
+            cursor = found.sort([("ms", DESCENDING), ("_id", DESCENDING)]).limit(limit + 1).batch_size(_AT_ONCE)
+            items: list[Document] = []
+            last: Document = {}
+            while some := await cursor.to_list(_AT_ONCE):
+                room = limit - len(items)
+                items += [show(document) for document in some[:room]]
+                if len(some) > room:
+                    last = some[room - 1] if room else last
+                    return NumberedPage(items, (last["ms"], last["_id"]))
+                last = some[-1]
+        return NumberedPage(items, None)
 
 
 def waiting_fields(brand: str, sums: Contribution) -> Document:
