@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from src.worker.api import insight, problems
+from src.worker.services import insight_store
 from src.worker.services.insight_store import InsightStore
 from tests.insight_streams import BRAND, Bench, chunks, stream
 
@@ -116,6 +117,18 @@ async def test_volume_is_complete_over_all_pages_and_within_its_bounds(client: h
         assert (await _all(client, f"{BASE}/volume", since=begins))[-1] == bound
         assert bound not in await _all(client, f"{BASE}/volume", until=begins)
     assert await _all(client, f"{BASE}/volume", until=items[-2]["timestamp"]) == items[-1:]
+
+
+@pytest.mark.parametrize("limit", [5, 6, 7])
+async def test_where_a_page_ends_does_not_depend_on_how_many_are_read_at_once(
+    client: httpx.AsyncClient, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await _get(client, f"{BASE}/volume", limit=2_000)
+    monkeypatch.setattr(insight_store, "_AT_ONCE", 3)
+    assert len(whole["items"]) > 2 * limit
+    assert await _all(client, f"{BASE}/volume", limit=limit) == whole["items"]
+    page = await _get(client, f"{BASE}/volume", limit=len(whole["items"]))
+    assert (page["items"], page["next"]) == (whole["items"], None)
 
 
 async def test_brands_are_listed_with_how_they_are_doing(client: httpx.AsyncClient, bench: Bench) -> None:

@@ -93,7 +93,7 @@ class Candidate:
 @dataclass(slots=True)
 class _Gathered:
     surfaces: Counter[str] = field(default_factory=Counter)
-    authors: dict[str, set[Direction]] = field(default_factory=dict)
+    authors: dict[str, frozenset[Direction]] = field(default_factory=dict)
     strong: set[str] = field(default_factory=set)
     mentions: int = 0
     evidence: list[str] = field(default_factory=list)
@@ -196,9 +196,9 @@ class Discovery:
         one = self._found.setdefault(key, _Gathered())
         one.surfaces[hits[0].name.surface] += 1
         one.mentions += 1
-        directions = one.authors.setdefault(author, set())
         strong = [hit for hit in hits if hit.pattern.strong]
-        directions.update(hit.direction for hit in strong)
+        said = frozenset(hit.direction for hit in strong)
+        one.authors[author] = _together(one.authors.get(author, said), said)
         if strong:
             one.strong.add(author)
         one.patterns.update({hit.pattern.name for hit in hits})
@@ -216,7 +216,7 @@ class Discovery:
         one.surfaces[name.strip()] += 1
         one.tracked = True
         one.mentions += 1
-        one.authors.setdefault(author, set())
+        one.authors.setdefault(author, frozenset())
         one.strong.add(author)
         one.patterns[TRACKED] += 1
         if len(one.evidence) < EVIDENCE_MAX and post.id not in one.evidence:
@@ -236,6 +236,12 @@ def _unpacked(data: bytes) -> list[Post]:
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[Pattern, ...]:
     return patterns()
+
+
+@lru_cache(maxsize=64)
+def _together(first: frozenset[Direction], second: frozenset[Direction]) -> frozenset[Direction]:
+    """The union; equal ones are one object, as thousands of authors have one each."""
+    return first | second
 
 
 def _hits(sentence: Sentence) -> list[_Hit]:

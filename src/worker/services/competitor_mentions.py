@@ -20,7 +20,7 @@ DAYS: Final = 90
 """How far back, from the brand's newest mention: rivals of a season, not of a decade."""
 POSTS_MAX: Final = 5_000
 """Newest mentions read in one run: some two seconds of the processor, in slices of 50."""
-_BATCH: Final = 500
+_BATCH: Final = 100
 SLICE: Final = 50
 """As everywhere on that thread: some 15 ms of work between two looks at what else waits for the processor."""
 _FIELDS: Final = {"id": 1, "text": 1, "author": 1, "source": 1, "competitor": 1}
