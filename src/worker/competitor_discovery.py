@@ -198,7 +198,7 @@ class Discovery:
         one.mentions += 1
         strong = [hit for hit in hits if hit.pattern.strong]
         said = frozenset(hit.direction for hit in strong)
-        one.authors[author] = _together(one.authors.get(author, said), said)
+        one.authors[author] = _directions(one.authors.get(author, said), said)
         if strong:
             one.strong.add(author)
         one.patterns.update({hit.pattern.name for hit in hits})
@@ -239,7 +239,7 @@ def _patterns() -> tuple[Pattern, ...]:
 
 
 @lru_cache(maxsize=64)
-def _together(first: frozenset[Direction], second: frozenset[Direction]) -> frozenset[Direction]:
+def _directions(first: frozenset[Direction], second: frozenset[Direction]) -> frozenset[Direction]:
     """The union; equal ones are one object, as thousands of authors have one each."""
     return first | second
 
