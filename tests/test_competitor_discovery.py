@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
 import gzip
 import html
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -242,3 +244,18 @@ def test_hostile_texts_cost_little(text: str) -> None:
 
 def test_signs_that_stand_for_names_cannot_be_smuggled_in() -> None:
     assert against("acme", "we switched from \ue000 to \ue100", "\ue102 vs Acme", "\ue000 vs Globex") == set()
+
+
+def test_a_discovery_is_gone_when_nobody_needs_it_any_more() -> None:
+    """Its posts must not wait for the garbage collector: there are thousands of them."""
+    gc.disable()
+    try:
+        discovery = Discovery(BrandTerms.build("acme"), ["acme"])
+        discovery.add([Post("1", "I left Acme for Globex", "ada")])
+        discovery.gather(0)
+        discovery.candidates()
+        held = weakref.ref(discovery)
+        del discovery
+        assert held() is None
+    finally:
+        gc.enable()

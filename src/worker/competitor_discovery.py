@@ -110,6 +110,27 @@ class _Hit(NamedTuple):
     direction: Direction
 
 
+@dataclass(slots=True)
+class _Spellings:
+    """How words are written among the posts. An object of its own: a reader that held the discovery, which holds the
+    reader, would keep all of it in memory until the garbage collector comes round."""
+
+    written: Counter[str] = field(default_factory=Counter)
+    """Key → times it was written like a name."""
+    small: Counter[str] = field(default_factory=Counter)
+    """Word → times it was written in small letters."""
+
+    def add(self, sentences: Sequence[Sentence]) -> None:
+        if sentences:
+            self.written.update({name.key for name in sentences[0].names if name.sure})
+        for sentence in sentences:
+            self.small.update(word for word in set(sentence.text.split()) if word.isalpha())
+
+    def is_known(self, key: str) -> bool:
+        """Seen written like a name, and not mostly as an ordinary word: it is one in small letters too."""
+        return self.written[key] >= _KNOWN_MIN and self.small[key] <= _ORDINARY * self.written[key]
+
+
 class Discovery:
     """Give it posts (`add`, newest first), then have them read (`gather`), then ask for `candidates`.
 
@@ -121,14 +142,11 @@ class Discovery:
         """`own_names`: the brand's name, slug and aliases."""
         self._own = tuple(key for key in map(name_key, own_names) if key)
         self._plain = Reader(terms)
-        self._reader = Reader(terms, self._is_known)
+        self._spellings = _Spellings()
+        self._reader = Reader(terms, self._spellings.is_known)
         self._packed: list[bytes] = []
         """One entry for what was added in one go."""
         self.posts = 0
-        self._written: Counter[str] = Counter()
-        """Key → times it was written like a name."""
-        self._small: Counter[str] = Counter()
-        """Word → times it was written in small letters."""
         self._found: dict[str, _Gathered] = {}
 
     @property
@@ -142,11 +160,7 @@ class Discovery:
         self._packed.append(_packed(shorts))
         self.posts += len(shorts)
         for short in shorts:
-            sentences = self._plain.read(short.text)
-            if sentences:
-                self._written.update({name.key for name in sentences[0].names if name.sure})
-            for sentence in sentences:
-                self._small.update(word for word in set(sentence.text.split()) if word.isalpha())
+            self._spellings.add(self._plain.read(short.text))
 
     def gather(self, part: int) -> None:
         """Read the posts that were added in one go, and note who is named in them, and how."""
@@ -178,17 +192,13 @@ class Discovery:
         key = hit.name.key
         if not key or self._is_own(key):
             return False
-        written, small = self._written[key], self._small[key]
+        written, small = self._spellings.written[key], self._spellings.small[key]
         if small >= _ORDINARY_MIN and small > _ORDINARY * written:
             return False
         return hit.name.sure or small <= written
 
     def _is_own(self, key: str) -> bool:
         return any(key == own or (len(own) >= _OWN_KEY_MIN and key.startswith(own)) for own in self._own)
-
-    def _is_known(self, key: str) -> bool:
-        """Seen written like a name, and not mostly as an ordinary word: it is one in small letters too."""
-        return self._written[key] >= _KNOWN_MIN and self._small[key] <= _ORDINARY * self._written[key]
 
     # -- counting ----------------------------------------------------------------------------------------------
 
