@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
+import anyio
 import httpx
 import orjson
 import pytest
 
 from src.worker.api.application import create_application
+from src.worker.brand_terms import BrandTerms
 from src.worker.config import Settings
+from src.worker.cpu import Cpu
 from src.worker.handlers import TaskType
 from src.worker.handlers.competitor_detection import CompetitorDetection, marker_key
 from src.worker.runtime import Runtime, utc_now
 from src.worker.services.brands import BrandDirectory
+from src.worker.services.competitor_mentions import MentionScan
 from src.worker.services.competitors import Competitors
+from src.worker.storage import Storage
 from src.worker.web.seams import FetchError, Problem, WebPage
 from tests.audience_helpers import about, stored, strict
 from tests.helpers import dead_letters, finished, push, running
@@ -44,6 +51,25 @@ RIVALS = mentions(
     "Acme is slower than Initech",
     "nothing to see here, Acme",
 )
+
+
+async def test_one_search_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds thousands of posts, and all share one thread: side by side they would only take more memory."""
+    inside: list[str] = []
+    most = 0
+
+    async def slow(scan: MentionScan, brand: str, *_: object) -> None:
+        nonlocal most
+        inside.append(brand)
+        most = max(most, len(inside))
+        await anyio.sleep(0)
+        inside.remove(brand)
+
+    monkeypatch.setattr(MentionScan, "_read", slow)
+    scan = MentionScan(cast(Storage, None), cast(Cpu, None))
+    read = partial(scan.read, terms=BrandTerms.build("acme"), own_names=[], now=utc_now())
+    await asyncio.gather(*(read(brand) for brand in "abc"))
+    assert most == 1
 
 
 @pytest.fixture

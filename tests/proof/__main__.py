@@ -64,8 +64,8 @@ def tried(words: tuple[str, ...]) -> tuple[str, bool]:
     return "; ".join([", ".join(parts), *recorded]), passed > 0 and not failed
 
 
-def read(pattern: str) -> tuple[list[str], bool]:
-    """The last figures of a benchmark whose names match; kept unless one says MISSED."""
+def read(pattern: str) -> tuple[list[str], bool, str]:
+    """The last figures of a benchmark whose names match, and when it ran; kept unless one says MISSED."""
     benchmark, _, wanted = pattern.partition(":")
     path = OUT / f"{benchmark}.json"
     if not path.exists():
@@ -75,9 +75,12 @@ def read(pattern: str) -> tuple[list[str], bool]:
     lines = [_said(name, one) for name, one in names.items() if fnmatchcase(name, wanted)]
     if not lines:
         raise CannotBeMeasured(f"{benchmark} reported nothing named {wanted}")
-    return [f"{line} (quick run)" if report["quick"] else line for line in lines], not any(
-        "MISSED" in line for line in lines
-    )
+    said_of_it = [f"{line} (quick run)" if report["quick"] else line for line in lines]
+    return said_of_it, not any("MISSED" in line for line in lines), _moment(datetime.fromisoformat(report["at"]))
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _said(name: str, figure: Mapping[str, Any]) -> str:
@@ -88,22 +91,23 @@ def _said(name: str, figure: Mapping[str, Any]) -> str:
 
 
 def prove(row: Row) -> Found:
-    """Try everything that a row names. What cannot be tried here leaves it unproved."""
+    """Try everything that a row names. What cannot be tried here leaves it unproved. `at`: its oldest part's."""
     figures: list[str] = []
+    at = _moment(datetime.now(UTC))
     kept: bool | None = True
     try:
         if row.tests:
             figure, ok = tried(row.tests)
             figures, kept = [*figures, figure], kept and ok
         for pattern in row.figures:
-            lines, ok = read(pattern)
-            figures, kept = [*figures, *lines], kept and ok
+            lines, ok, ran_at = read(pattern)
+            figures, kept, at = [*figures, *lines], kept and ok, min(at, ran_at)
         if row.measure:
             figure, ok = MEASURES[row.measure]()
             figures, kept = [*figures, figure], kept and ok
     except CannotBeMeasured as why:
         figures, kept = [*figures, str(why)], None
-    return {"figure": "; ".join(figures), "kept": kept, "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")}
+    return {"figure": "; ".join(figures), "kept": kept, "at": at}
 
 
 def page(found: Mapping[str, Found]) -> str:

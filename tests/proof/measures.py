@@ -76,7 +76,9 @@ def soak() -> Measured:
     document = json.loads(reports[-1].read_text("utf-8"))
     checks = document["checks"]
     lines = [f"{one['name']} {one['found']}{'' if one['passed'] else ' FAILED'}" for one in checks]
-    return f"{document['minutes']:g} minutes: {'; '.join(lines)}", all(one["passed"] for one in checks)
+    return f"{document['minutes']:g} minutes from {document['began']}: {'; '.join(lines)}", all(
+        one["passed"] for one in checks
+    )
 
 
 def coverage() -> Measured:
@@ -85,7 +87,8 @@ def coverage() -> Measured:
         raise CannotBeMeasured("not run here: make coverage")
     document: dict[str, Any] = json.loads(path.read_text("utf-8"))
     share = float(document["totals"]["percent_covered"])
-    return f"{share:.1f} % of {document['totals']['num_statements']:,} lines (90 wanted)", share >= 90
+    counted = f"{share:.1f} % of {document['totals']['num_statements']:,} lines (90 wanted)"
+    return f"{counted}, counted at {document['meta']['timestamp'][:16]}", share >= 90
 
 
 def mutation() -> Measured:

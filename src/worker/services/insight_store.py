@@ -266,14 +266,13 @@ class InsightStore:
             found = self._storage.collection(name).find(wanted, None if fields is None else ["ms", *fields])
             cursor = found.sort([("ms", DESCENDING), ("_id", DESCENDING)]).limit(limit + 1).batch_size(_AT_ONCE)
             items: list[Document] = []
-            last: Document = {}
+            last: tuple[int, str] | None = None
             while some := await cursor.to_list(_AT_ONCE):
-                room = limit - len(items)
-                items += [show(document) for document in some[:room]]
-                if len(some) > room:
-                    last = some[room - 1] if room else last
-                    return NumberedPage(items, (last["ms"], last["_id"]))
-                last = some[-1]
+                for document in some:
+                    if len(items) == limit:
+                        return NumberedPage(items, last)
+                    items.append(show(document))
+                    last = (document["ms"], document["_id"])
         return NumberedPage(items, None)
 
 
